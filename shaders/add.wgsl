@@ -1,0 +1,19 @@
+// Elementwise sum: y[i] = a[i] + b[i] for i < count.
+// a, b, y [count]; grid: a thread ITEMS elements, 64 apart.
+struct Params { count: u32 }
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<uniform> p: Params;
+
+const ITEMS = 4u;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
+  let group = wid.x + wid.y * nwg.x;
+  let first = group * 64u * ITEMS + lid.x;
+  for (var k = 0u; k < ITEMS; k++) {
+    let i = first + k * 64u;
+    if (i < p.count) { y[i] = a[i] + b[i]; }
+  }
+}

@@ -1,0 +1,82 @@
+// Gradient of attention's queries, and delta for the keys' gradient (attention_dkv.wgsl):
+//   delta[t,b,h] = sum_d dOut[d] * out[d]
+//   w[s] = exp(q·k[s] * scale - lse),  dScore[s] = w[s] * (dOut·v[s] - delta)
+//   dq[t,b,h,:] = scale * sum_s dScore[s] * k[s,:]       for keys s in [first[b], t]
+// The weights are recomputed from the saved log-sum-exp (FlashAttention-2, arXiv 2307.08691, algorithm 2).
+// Grid: one thread a query of a head, (t1-t0)*B*H, heads fastest.
+const D = 16u;
+const WG = 64u;
+
+struct Params {
+  t0: u32,
+  t1: u32,
+  B: u32,
+  H: u32,
+  scale: f32, // 1 / sqrt(D)
+  beta: u32,  // 0: dqkv is overwritten, 1: added to
+}
+
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;         // [(t1-t0)*B, 3C], C = H*D; only q is read
+@group(0) @binding(1) var<storage, read> kv: array<f32>;          // [columns*B, 2C], columns >= t1
+@group(0) @binding(2) var<storage, read> first: array<u32>;       // [B] first visible column of each row
+@group(0) @binding(3) var<storage, read> out: array<f32>;         // [(t1-t0)*B, C]
+@group(0) @binding(4) var<storage, read> dOut: array<f32>;        // [(t1-t0)*B, C]
+@group(0) @binding(5) var<storage, read> lse: array<f32>;         // [(t1-t0)*B, H]
+@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;  // [(t1-t0)*B, 3C]; only dq is written
+@group(0) @binding(7) var<storage, read_write> delta: array<f32>; // [(t1-t0)*B, H]
+@group(0) @binding(8) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) wid: vec3u,
+  @builtin(num_workgroups) nwg: vec3u,
+  @builtin(local_invocation_index) lid: u32,
+) {
+  let i = (wid.x + wid.y * nwg.x) * WG + lid;
+  if (i >= (p.t1 - p.t0) * p.B * p.H) { return; }
+  let C = p.H * D;
+  let h = i % p.H;
+  let row = i / p.H;
+  let b = row % p.B;
+  let t = p.t0 + row / p.B;
+
+  var q: array<f32, D>;
+  var g: array<f32, D>; // dOut
+  var k: array<f32, D>;
+  var dq: array<f32, D>;
+  var rowDelta = 0.0;
+  // @unroll
+  for (var d = 0u; d < D; d++) {
+    q[d] = qkv[row * 3u * C + h * D + d] * p.scale;
+    g[d] = dOut[row * C + h * D + d];
+    rowDelta += g[d] * out[row * C + h * D + d];
+    dq[d] = 0.0;
+  }
+  delta[i] = rowDelta;
+  let rowLse = lse[i];
+
+  for (var s = first[b]; s <= t; s++) {
+    let key = (s * p.B + b) * 2u * C + h * D;
+    var score = 0.0;
+    var dw = 0.0;
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      k[d] = kv[key + d];
+      score += q[d] * k[d];
+      dw += g[d] * kv[key + C + d];
+    }
+    let dScore = exp(score - rowLse) * (dw - rowDelta);
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      dq[d] += dScore * k[d];
+    }
+  }
+
+  // @unroll
+  for (var d = 0u; d < D; d++) {
+    let at = row * 3u * C + h * D + d;
+    var old = 0.0;
+    if (p.beta != 0u) { old = dqkv[at]; }
+    dqkv[at] = old + dq[d] * p.scale;
+  }
+}

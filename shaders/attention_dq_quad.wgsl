@@ -1,0 +1,106 @@
+// attention_dq.wgsl with keys and values shared by the four lanes of a quad, as attention_forward_quad.wgsl
+// explains: a lane has its own query, loads one key and value of a block of four, and after swap j holds those
+// of key s0 + (l^j).
+// Grid: one workgroup a (tile of WG queries, row b, head h), heads fastest.
+enable subgroups;
+
+const D = 16u;
+const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
+
+struct Params {
+  t0: u32,
+  t1: u32,
+  B: u32,
+  H: u32,
+  scale: f32, // 1 / sqrt(D)
+  beta: u32,  // 0: dqkv is overwritten, 1: added to
+}
+
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;         // [(t1-t0)*B, 3C], C = H*D; only q is read
+@group(0) @binding(1) var<storage, read> kv: array<f32>;          // [columns*B, 2C], columns >= t1
+@group(0) @binding(2) var<storage, read> first: array<u32>;       // [B] first visible column of each row
+@group(0) @binding(3) var<storage, read> out: array<f32>;         // [(t1-t0)*B, C]
+@group(0) @binding(4) var<storage, read> dOut: array<f32>;        // [(t1-t0)*B, C]
+@group(0) @binding(5) var<storage, read> lse: array<f32>;         // [(t1-t0)*B, H]
+@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;  // [(t1-t0)*B, 3C]; only dq is written
+@group(0) @binding(7) var<storage, read_write> delta: array<f32>; // [(t1-t0)*B, H]
+@group(0) @binding(8) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) wid: vec3u,
+  @builtin(num_workgroups) nwg: vec3u,
+  @builtin(local_invocation_index) lid: u32,
+  @builtin(subgroup_invocation_id) sid: u32,
+) {
+  let group = wid.x + wid.y * nwg.x;
+  let C = p.H * D;
+  let h = group % p.H;
+  let b = group / p.H % p.B;
+  let tile = p.t0 + group / (p.H * p.B) * WG;
+  if (tile >= p.t1) { return; }
+  let lane = sid & 3u;
+  let t = tile + (lid & ~3u) + lane;
+  let tLast = min(tile + WG, p.t1) - 1u;
+  let row = (min(t, tLast) - p.t0) * p.B + b;
+
+  var q: array<f32, D>;
+  var g: array<f32, D>; // dOut
+  var k: array<f32, D>;
+  var dq: array<f32, D>;
+  var rowDelta = 0.0;
+  // @unroll
+  for (var d = 0u; d < D; d++) {
+    q[d] = qkv[row * 3u * C + h * D + d] * p.scale;
+    g[d] = dOut[row * C + h * D + d];
+    rowDelta += g[d] * out[row * C + h * D + d];
+    dq[d] = 0.0;
+  }
+  let rowLse = lse[row * p.H + h];
+
+  for (var s0 = first[b]; s0 <= tLast; s0 += 4u) {
+    let key = (min(s0 + lane, tLast) * p.B + b) * 2u * C + h * D;
+    var x0 = 0.0;
+    var x1 = 0.0;
+    var x2 = 0.0;
+    var x3 = 0.0;
+    // dOut·v - delta
+    var y0 = -rowDelta;
+    var y1 = -rowDelta;
+    var y2 = -rowDelta;
+    var y3 = -rowDelta;
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      k[d] = kv[key + d];
+      x0 += q[d] * k[d];
+      x1 += q[d] * quadSwapX(k[d]);
+      x2 += q[d] * quadSwapY(k[d]);
+      x3 += q[d] * quadSwapDiagonal(k[d]);
+      let v = kv[key + C + d];
+      y0 += g[d] * v;
+      y1 += g[d] * quadSwapX(v);
+      y2 += g[d] * quadSwapY(v);
+      y3 += g[d] * quadSwapDiagonal(v);
+    }
+    // dScore, 0 for the keys that this query does not see
+    y0 = select(0.0, y0 * exp(x0 - rowLse), s0 + lane <= t);
+    y1 = select(0.0, y1 * exp(x1 - rowLse), s0 + (lane ^ 1u) <= t);
+    y2 = select(0.0, y2 * exp(x2 - rowLse), s0 + (lane ^ 2u) <= t);
+    y3 = select(0.0, y3 * exp(x3 - rowLse), s0 + (lane ^ 3u) <= t);
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      dq[d] += y0 * k[d] + y1 * quadSwapX(k[d]) + y2 * quadSwapY(k[d]) + y3 * quadSwapDiagonal(k[d]);
+    }
+  }
+
+  if (t <= tLast) {
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      let at = row * 3u * C + h * D + d;
+      var old = 0.0;
+      if (p.beta != 0u) { old = dqkv[at]; }
+      dqkv[at] = old + dq[d] * p.scale;
+    }
+    delta[row * p.H + h] = rowDelta;
+  }
+}

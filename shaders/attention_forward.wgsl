@@ -1,0 +1,79 @@
+// Causal attention of one pass, columns [t0, t1), against the K/V store, with online softmax:
+//   score[s] = q[t,b,h,:]·k[s,b,h,:] * scale      for keys s in [first[b], t]
+//   out[t,b,h,:] = sum_s exp(score[s] - lse) * v[s,b,h,:]
+//   lse[t,b,h] = log sum_s exp(score[s])
+// The causal limit and the left pads are the bounds of the key loop; a pad query (t < first[b]) sees no key
+// and gets zeros. Every key and value is read by every query: attention_forward_quad.wgsl shares them.
+// Grid: one thread a query of a head, (t1-t0)*B*H, heads fastest.
+const D = 16u;
+const WG = 64u;
+
+struct Params {
+  t0: u32,
+  t1: u32,
+  B: u32,
+  H: u32,
+  scale: f32, // 1 / sqrt(D)
+}
+
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;       // [(t1-t0)*B, 3C], C = H*D; only q is read
+@group(0) @binding(1) var<storage, read> kv: array<f32>;        // [columns*B, 2C], columns >= t1
+@group(0) @binding(2) var<storage, read> first: array<u32>;     // [B] first visible column of each row
+@group(0) @binding(3) var<storage, read_write> out: array<f32>; // [(t1-t0)*B, C]
+@group(0) @binding(4) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
+@group(0) @binding(5) var<uniform> p: Params;
+
+// Below every score, far from overflow: the maximum before the first key.
+const LOWEST = -1e30;
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) wid: vec3u,
+  @builtin(num_workgroups) nwg: vec3u,
+  @builtin(local_invocation_index) lid: u32,
+) {
+  let i = (wid.x + wid.y * nwg.x) * WG + lid;
+  if (i >= (p.t1 - p.t0) * p.B * p.H) { return; }
+  let C = p.H * D;
+  let h = i % p.H;
+  let row = i / p.H;
+  let b = row % p.B;
+  let t = p.t0 + row / p.B;
+
+  var q: array<f32, D>;
+  var o: array<f32, D>;
+  // @unroll
+  for (var d = 0u; d < D; d++) {
+    q[d] = qkv[row * 3u * C + h * D + d] * p.scale;
+    o[d] = 0.0;
+  }
+
+  // o and sum are relative to exp(top), the largest score so far: a larger one shrinks them.
+  var top = LOWEST;
+  var sum = 0.0;
+  for (var s = first[b]; s <= t; s++) {
+    let key = (s * p.B + b) * 2u * C + h * D;
+    var score = 0.0;
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      score += q[d] * kv[key + d];
+    }
+    let newTop = max(top, score);
+    let shrink = exp(top - newTop);
+    let w = exp(score - newTop);
+    top = newTop;
+    sum = sum * shrink + w;
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      o[d] = o[d] * shrink + w * kv[key + C + d];
+    }
+  }
+
+  let visible = t >= first[b];
+  let scaleOut = select(0.0, 1.0 / sum, visible);
+  // @unroll
+  for (var d = 0u; d < D; d++) {
+    out[row * C + h * D + d] = o[d] * scaleOut;
+  }
+  lse[i] = select(0.0, top + log(sum), visible);
+}

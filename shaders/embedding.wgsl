@@ -1,0 +1,33 @@
+// Token and position embedding: y[m] = wte[ids[m]] + wpe[positions[m]]; an id of 0xffffffff (a latent column) has no
+// token part. wte here holds the rows [vStart, vEnd) of the vocabulary: a table over the binding limit goes in
+// several calls, the first of which writes the position part too; the others only add rows they hold.
+// wte [vEnd - vStart, C], wpe [P, C], ids, positions [M], y [M, C]. Grid: a thread COLS columns of a row.
+struct Params { M: u32, C: u32, vStart: u32, vEnd: u32 }
+@group(0) @binding(0) var<storage, read> wte: array<f32>;
+@group(0) @binding(1) var<storage, read> wpe: array<f32>;
+@group(0) @binding(2) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read> positions: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(5) var<uniform> p: Params;
+
+const COLS = 4u;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
+  let thread = (wid.x + wid.y * nwg.x) * 64u + lid.x;
+  let threadsPerRow = (p.C + COLS - 1u) / COLS;
+  let m = thread / threadsPerRow;
+  if (m >= p.M) { return; }
+  let first = (thread % threadsPerRow) * COLS;
+  let id = ids[m];
+  let held = id >= p.vStart && id < p.vEnd;
+  if (p.vStart > 0u && !held) { return; }
+  let token = select(0u, id - p.vStart, held) * p.C;
+  let position = positions[m] * p.C;
+  for (var c = first; c < min(first + COLS, p.C); c++) {
+    var value = 0.0;
+    if (held) { value = wte[token + c]; }
+    if (p.vStart == 0u) { value += wpe[position + c]; } else { value += y[m * p.C + c]; }
+    y[m * p.C + c] = value;
+  }
+}

@@ -1,0 +1,25 @@
+// What the trainer needs of a file system. Knows no platform and imports nothing: Node's form is
+// src/platform/files.ts, and a test may give one that lives in memory.
+
+/**
+ * Every fault (not found, not writable, is a folder, disk full) is a UserError whose one line names the path.
+ * Paths use `/`, which Node accepts on every system.
+ */
+export interface Files {
+  read(path: string): Promise<Uint8Array>;
+  /** UTF-8; other bytes are a UserError. A byte-order mark is dropped. */
+  readText(path: string): Promise<string>;
+  /** After a crash at any moment the path holds the old content or the new, never a part. */
+  writeAtomic(path: string, content: Uint8Array | string): Promise<void>;
+  /** The folder appears with all its files or not at all; an existing one is replaced. */
+  writeFolderAtomic(path: string, contents: Readonly<Record<string, Uint8Array | string>>): Promise<void>;
+  /** Appends and returns once the system has the text; a crash may leave a torn last line. */
+  append(path: string, text: string): Promise<void>;
+  exists(path: string): Promise<boolean>;
+  /** Names inside a folder, sorted; the folder must exist. */
+  list(path: string): Promise<string[]>;
+  /** Removes a file or a whole folder; nothing there is no fault. */
+  remove(path: string): Promise<void>;
+  /** Makes the folder and its parents, and checks that it can be written to. */
+  makeFolder(path: string): Promise<void>;
+}

@@ -1,0 +1,278 @@
+// The device: records dispatches, submits them, reads back, and turns the device's faults into exceptions.
+// Knows buffers by range and kernels by name; knows no shapes, no ops. Each Gpu stands alone: two in one process work.
+import { GpuError, GpuLostError, GpuOutOfMemoryError, GpuValidationError } from './errors.ts';
+import { Kernels, type Range } from './kernels.ts';
+import { BufferPool, type PoolBuffer, type Watch } from './pool.ts';
+import { Profiler } from './profiler.ts';
+import type { Constants } from './shader.ts';
+import { UniformArena } from './uniforms.ts';
+
+export interface GpuLimits {
+  /** Bytes that one binding may span. */
+  readonly maxBinding: number;
+  /** Bytes of the largest buffer. */
+  readonly maxBuffer: number;
+  /** Workgroups along one dimension of a grid. */
+  readonly maxGroups: number;
+}
+
+export interface GpuOptions {
+  /** WGSL texts by kernel name. */
+  readonly shaders: ReadonlyMap<string, string>;
+  /** Lower limits than the adapter's, for tests of what happens at a limit. */
+  readonly limits?: Partial<GpuLimits>;
+  /** Fills every new tensor with NaN, for tests: a kernel that reads what it did not write is then seen. */
+  readonly poison?: boolean;
+  /** Measures each kernel, where the adapter has timestamp queries. */
+  readonly profile?: boolean;
+}
+
+/** How a kernel is run: workgroups (a number is folded into a grid), and the variant. */
+export interface Launch {
+  readonly groups: number | readonly [number, number, number];
+  readonly consts?: Constants;
+  readonly unroll?: boolean;
+}
+
+/** What a binding needs to know of a tensor. */
+export interface Bindable {
+  readonly range: Range;
+}
+
+const WANTED_FEATURES = ['subgroups', 'timestamp-query', 'shader-f16'] as const;
+const WANTED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+] as const;
+
+/** Opens a device on `adapter`, with every feature and limit of it that the kernels can use. */
+export async function openGpu(adapter: GPUAdapter, options: GpuOptions): Promise<Gpu> {
+  const requiredFeatures = WANTED_FEATURES.filter(feature => adapter.features.has(feature));
+  const requiredLimits = Object.fromEntries(WANTED_LIMITS.map(name => [name, adapter.limits[name]]));
+  const device = await adapter.requestDevice({ label: 'mentalese', requiredFeatures, requiredLimits });
+  return new Gpu(device, adapter.info, options);
+}
+
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly info: GPUAdapterInfo;
+  readonly limits: GpuLimits;
+  readonly features: ReadonlySet<string>;
+  /** The adapter runs on the CPU (SwiftShader, llvmpipe): registers are cheap there, barriers dear. */
+  readonly cpuRun: boolean;
+  readonly poison: boolean;
+  readonly pool: BufferPool;
+  readonly profiler: Profiler | undefined;
+  /** Dispatches recorded and submits made since the device was opened. */
+  readonly counts = { dispatches: 0, submits: 0 };
+  readonly #kernels: Kernels;
+  readonly #arena: UniformArena;
+  readonly #staging = new Map<number, GPUBuffer[]>();
+  readonly #checks = new Set<Promise<void>>();
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #failure: GpuError | undefined;
+  #destroyed = false;
+
+  constructor(device: GPUDevice, info: GPUAdapterInfo, options: GpuOptions) {
+    this.device = device;
+    this.info = info;
+    this.features = new Set(device.features);
+    this.cpuRun = /swiftshader|llvmpipe|lavapipe|warp/i.test(`${info.architecture} ${info.device} ${info.description}`);
+    this.poison = options.poison ?? false;
+    this.limits = {
+      maxBinding: Math.min(device.limits.maxStorageBufferBindingSize, 2 ** 32 - 4, options.limits?.maxBinding ?? Infinity),
+      maxBuffer: Math.min(device.limits.maxBufferSize, options.limits?.maxBuffer ?? Infinity),
+      maxGroups: Math.min(device.limits.maxComputeWorkgroupsPerDimension, options.limits?.maxGroups ?? Infinity),
+    };
+    const fail = (error: GpuError): void => {
+      // A compile error explains the invalid pipeline that follows it, so the first fault is the one to keep.
+      this.#failure ??= error;
+    };
+    const watch: Watch = (label, kind, create) => this.#watch(label, kind, create);
+    this.pool = new BufferPool(device, this.limits.maxBuffer, watch);
+    this.#kernels = new Kernels(device, options.shaders, watch, fail, check => this.#later(check));
+    this.#arena = new UniformArena(device);
+    this.profiler = options.profile && this.features.has('timestamp-query') ? new Profiler(device) : undefined;
+    device.lost.then(({ message }) => {
+      if (!this.#destroyed) this.#failure = new GpuLostError(`the device was lost: ${message || 'no reason given'}`);
+    });
+    device.addEventListener('uncapturederror', event => {
+      event.preventDefault();
+      const { error } = event as GPUUncapturedErrorEvent;
+      const kernel = /ComputePipeline "([^"]+)"|BindGroup "([^"]+)"/.exec(error.message);
+      fail(namedError(error, kernel?.[1] ?? kernel?.[2]));
+    });
+  }
+
+  /** Number of kernel variants compiled so far. */
+  get compiled(): number {
+    return this.#kernels.compiled;
+  }
+
+  /**
+   * Records one dispatch of shaders/`name`.wgsl: tensors bound by variable name, parameters by member name.
+   * Throws GpuError (named) for an unknown kernel, binding or parameter, and for any earlier fault of the device.
+   */
+  run(name: string, bind: Readonly<Record<string, Bindable>>, params: Readonly<Record<string, number>>, how: Launch): void {
+    if (this.#failure) throw this.#failure;
+    if (this.#arena.full) this.submit();
+    const kernel = this.#kernels.get(name, how.consts ?? {}, how.unroll ?? false);
+    const ranges: Record<string, Range> = {};
+    for (const [key, tensor] of Object.entries(bind)) {
+      ranges[key] = tensor.range;
+      if (tensor.range.size > this.limits.maxBinding)
+        throw new GpuOutOfMemoryError(`binding "${key}" of ${tensor.range.size} bytes is over the limit of ${this.limits.maxBinding}`, kernel.label);
+    }
+    const group = this.#kernels.group(kernel, ranges, this.#arena.buffer);
+    const offset = this.#arena.pack(kernel.label, kernel.reflection, params);
+    const [x, y, z] = typeof how.groups === 'number' ? foldGrid(how.groups, this.limits.maxGroups) : how.groups;
+    if (Math.max(x, y, z) > this.limits.maxGroups)
+      throw new GpuValidationError(`a grid of ${x}×${y}×${z} workgroups is over the limit of ${this.limits.maxGroups}`, kernel.label);
+    const pass = this.#passFor(kernel.label);
+    pass.setPipeline(kernel.pipeline);
+    pass.setBindGroup(0, group, kernel.reflection.uniformSize > 0 ? [offset] : []);
+    pass.dispatchWorkgroups(x, y, z);
+    this.counts.dispatches++;
+  }
+
+  /** Sends everything recorded to the device. Cheap when nothing is recorded. */
+  submit(): void {
+    if (this.#failure) throw this.#failure;
+    const encoder = this.#encoder;
+    this.#endPass();
+    this.#encoder = undefined;
+    if (encoder) {
+      this.#arena.flush(this.device.queue);
+      this.device.queue.submit([encoder.finish()]);
+      this.counts.submits++;
+    }
+    this.pool.submitted();
+  }
+
+  /** Copies `data` into a range; commands recorded before see the old contents, later ones the new. */
+  write(range: Range, data: Float32Array | Uint32Array | Int32Array): void {
+    if (!range.buffer.upload) this.submit();
+    this.device.queue.writeBuffer(range.buffer.gpu, range.offset, data.buffer, data.byteOffset, data.byteLength);
+  }
+
+  /**
+   * Bytes of a range after all commands recorded so far. Submits at once and waits only when awaited, so a
+   * value may be asked for now and looked at some steps later. Rejects with the device's fault, if it has one.
+   */
+  async read(range: Range): Promise<ArrayBuffer> {
+    const size = Math.ceil(range.size / 4) * 4;
+    const staging = this.#takeStaging(size);
+    this.#endPass();
+    this.#encoder ??= this.device.createCommandEncoder({ label: 'mentalese' });
+    this.#encoder.copyBufferToBuffer(range.buffer.gpu, range.offset, staging, 0, size);
+    this.submit();
+    try {
+      await staging.mapAsync(GPUMapMode.READ, 0, size);
+    } catch (error) {
+      await this.settle();
+      throw this.#failure ?? new GpuError(String(error), 'read-back');
+    }
+    const bytes = staging.getMappedRange(0, size).slice(0, range.size);
+    staging.unmap();
+    this.#staging.get(staging.size)?.push(staging);
+    await this.settle();
+    return bytes;
+  }
+
+  /** Waits for the queue to drain, and throws the device's fault, if it has one. */
+  async finish(): Promise<void> {
+    this.submit();
+    await this.device.queue.onSubmittedWorkDone();
+    await this.settle();
+  }
+
+  /** Waits for reports of commands already made, and throws the first fault among them. */
+  async settle(): Promise<void> {
+    while (this.#checks.size > 0) await Promise.all(this.#checks);
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Destroys waiting buffers and forgets what named them. */
+  trim(): void {
+    this.submit();
+    this.#kernels.forgetGroups();
+    this.pool.trim();
+  }
+
+  /** Ends the device. Every tensor on it is gone. */
+  destroy(): void {
+    this.#destroyed = true;
+    this.profiler?.destroy();
+    this.device.destroy();
+  }
+
+  #passFor(label: string): GPUComputePassEncoder {
+    this.#encoder ??= this.device.createCommandEncoder({ label: 'mentalese' });
+    if (this.profiler) {
+      this.#endPass();
+      const timestampWrites = this.profiler.next(label);
+      this.#pass = this.#encoder.beginComputePass({ label, ...(timestampWrites && { timestampWrites }) });
+    }
+    this.#pass ??= this.#encoder.beginComputePass({ label: 'mentalese' });
+    return this.#pass;
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+  }
+
+  /** Staging buffers are kept by size and used in turn, so that a read never waits for an earlier one. */
+  #takeStaging(size: number): GPUBuffer {
+    const capacity = 2 ** Math.ceil(Math.log2(Math.max(size, 256)));
+    const waiting = this.#staging.get(capacity) ?? [];
+    this.#staging.set(capacity, waiting);
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    return waiting.pop() ?? this.device.createBuffer({ label: `staging ${capacity} B`, size: capacity, usage });
+  }
+
+  #watch<T>(label: string, kind: GPUErrorFilter, create: () => T): T {
+    this.device.pushErrorScope(kind);
+    const made = create();
+    this.#later(
+      this.device.popErrorScope().then(
+        error => {
+          if (error) this.#failure ??= namedError(error, label);
+        },
+        () => {}, // The device is gone; its loss is reported by itself.
+      ),
+    );
+    return made;
+  }
+
+  #later(check: Promise<void>): void {
+    this.#checks.add(check);
+    check.finally(() => this.#checks.delete(check));
+  }
+}
+
+/** A near-square grid of at least `groups` workgroups: kernels read their index as x + y * (groups along x). */
+export function foldGrid(groups: number, most: number): [number, number, number] {
+  if (groups <= most) return [groups, 1, 1];
+  const y = Math.ceil(groups / most);
+  return [Math.ceil(groups / y), y, 1];
+}
+
+function namedError(error: GPUError, kernel?: string): GpuError {
+  const { message } = error;
+  // The class names are globals in browsers and Node alike; by name, since two Dawn modules would differ.
+  switch (error.constructor.name) {
+    case 'GPUOutOfMemoryError':
+      return new GpuOutOfMemoryError(message, kernel);
+    case 'GPUValidationError':
+      return new GpuValidationError(message, kernel);
+    default:
+      return new GpuError(message, kernel);
+  }
+}
+
+export type { PoolBuffer, Range };

@@ -1,0 +1,159 @@
+// Compiles kernel variants and makes their bind groups: the one place that does either. Knows shader texts by
+// name and what reflection reads in them; knows no tensors and no ops.
+import { GpuCompileError, GpuError } from './errors.ts';
+import type { PoolBuffer, Watch } from './pool.ts';
+import { type Reflection, reflect } from './reflect.ts';
+import { type Constants, type ShaderText, specialise } from './shader.ts';
+
+/** Bytes [offset, offset + size) of a pooled buffer. */
+export interface Range {
+  readonly buffer: PoolBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** One compiled variant of a kernel. */
+export interface Kernel {
+  readonly id: number;
+  readonly label: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly reflection: Reflection;
+}
+
+/** Bind groups kept before the cache starts afresh; a training step of a small model needs a few hundred. */
+const GROUPS_KEPT = 16_384;
+
+export class Kernels {
+  readonly #device: GPUDevice;
+  readonly #sources: ReadonlyMap<string, string>;
+  readonly #watch: Watch;
+  readonly #failed: (error: GpuError) => void;
+  readonly #later: (check: Promise<void>) => void;
+  readonly #kernels = new Map<string, Kernel>();
+  readonly #groups = new Map<string, GPUBindGroup>();
+
+  /** `sources`: WGSL texts by kernel name; `failed` receives compile errors, which arrive with the promises given to `later`. */
+  constructor(
+    device: GPUDevice,
+    sources: ReadonlyMap<string, string>,
+    watch: Watch,
+    failed: (error: GpuError) => void,
+    later: (check: Promise<void>) => void,
+  ) {
+    this.#device = device;
+    this.#sources = sources;
+    this.#watch = watch;
+    this.#failed = failed;
+    this.#later = later;
+  }
+
+  /** Number of variants compiled so far. */
+  get compiled(): number {
+    return this.#kernels.size;
+  }
+
+  /** The variant of kernel `name` with these constants, compiled on first use. Throws GpuCompileError. */
+  get(name: string, constants: Constants, unroll: boolean): Kernel {
+    const key = variantKey(name, constants, unroll);
+    const known = this.#kernels.get(key);
+    if (known) return known;
+    const source = this.#sources.get(name);
+    if (source === undefined) throw new GpuCompileError(`there is no shader file ${name}.wgsl`, name);
+    const file = `shaders/${name}.wgsl`;
+    let text: ShaderText;
+    let reflection: Reflection;
+    try {
+      reflection = reflect(file, specialise(file, source, constants, false).code);
+      text = specialise(file, source, constants, unroll);
+    } catch (error) {
+      throw new GpuCompileError(error instanceof Error ? error.message : `${file}: ${error}`, name);
+    }
+    const layout = this.#device.createBindGroupLayout({
+      label: name,
+      entries: reflection.bindings.map(({ binding, kind }) => ({
+        binding,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer:
+          kind === 'uniform'
+            ? { type: 'uniform', hasDynamicOffset: true }
+            : { type: kind === 'read' ? 'read-only-storage' : 'storage' },
+      })),
+    });
+    const pipeline = this.#watch(key, 'validation', () => {
+      const module = this.#device.createShaderModule({ label: key, code: text.code });
+      this.#reportCompileErrors(module, file, name, text, source);
+      return this.#device.createComputePipeline({
+        label: key,
+        layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: 'main' },
+      });
+    });
+    const kernel = { id: this.#kernels.size, label: key, pipeline, layout, reflection };
+    this.#kernels.set(key, kernel);
+    return kernel;
+  }
+
+  /** The bind group that binds `ranges` by variable name, and the uniform arena at a dynamic offset. */
+  group(kernel: Kernel, ranges: Readonly<Record<string, Range>>, arena: GPUBuffer): GPUBindGroup {
+    let key = String(kernel.id);
+    for (const { name, kind } of kernel.reflection.bindings) {
+      if (kind === 'uniform') continue;
+      const range = ranges[name];
+      if (!range) throw new GpuError(`no tensor was given for binding "${name}"`, kernel.label);
+      key += `|${range.buffer.id},${range.offset},${range.size}`;
+    }
+    const known = this.#groups.get(key);
+    if (known) return known;
+    for (const name of Object.keys(ranges))
+      if (!kernel.reflection.bindings.some(binding => binding.name === name))
+        throw new GpuError(`the shader has no binding "${name}"`, kernel.label);
+    if (this.#groups.size >= GROUPS_KEPT) this.#groups.clear();
+    const group = this.#watch(kernel.label, 'validation', () =>
+      this.#device.createBindGroup({
+        label: kernel.label,
+        layout: kernel.layout,
+        entries: kernel.reflection.bindings.map(({ name, binding, kind }) => {
+          if (kind === 'uniform')
+            return { binding, resource: { buffer: arena, offset: 0, size: kernel.reflection.uniformSize } };
+          const { buffer, offset, size } = ranges[name]!;
+          return { binding, resource: { buffer: buffer.gpu, offset, size: Math.ceil(size / 4) * 4 } };
+        }),
+      }),
+    );
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  /** Forgets bind groups, before buffers that they name are destroyed. */
+  forgetGroups(): void {
+    this.#groups.clear();
+  }
+
+  /** Compiler messages name the file's own lines, whatever was unrolled or replaced. */
+  #reportCompileErrors(module: GPUShaderModule, file: string, name: string, text: ShaderText, source: string): void {
+    const own = source.split('\n');
+    const check = module.getCompilationInfo().then(
+      info => {
+        const lines = info.messages
+          .filter(message => message.type === 'error')
+          .map(({ lineNum, message }) => {
+            const line = text.lines[lineNum - 1] ?? 0;
+            return `${file}:${line}: ${message}\n    ${own[line - 1]?.trim() ?? ''}`;
+          });
+        if (lines.length > 0) this.#failed(new GpuCompileError(`does not compile\n${lines.join('\n')}`, name));
+      },
+      () => {}, // The device is gone; its loss is reported by itself.
+    );
+    this.#later(check);
+  }
+}
+
+/** Name of a variant: the kernel, its constants in order of name, and whether it is unrolled. */
+export function variantKey(name: string, constants: Constants, unroll: boolean): string {
+  const parts = Object.entries(constants)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${value}`);
+  if (unroll) parts.push('unroll');
+  return parts.length > 0 ? `${name}[${parts.join(',')}]` : name;
+}

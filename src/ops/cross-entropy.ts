@@ -1,0 +1,56 @@
+// Softmax cross-entropy over labelled rows. The gradient comes out of the forward kernel, where the softmax is at
+// hand; the backward pass only multiplies it by the loss's own gradient.
+
+import type { Op } from '../tape.ts';
+import { empty, type Tensor } from '../tensor.ts';
+import { ceilDiv, expectSize, pieces, rowsOf, runFlat } from './launch.ts';
+import { sum } from './reduce.ts';
+
+type Inputs = { logits: Tensor };
+type Saved = { dlogits: Tensor };
+
+export interface CrossEntropyAttrs {
+  /** u32 [R], below V; 0xffffffff = no label: the row adds nothing to the loss and gets no gradient. */
+  readonly targets: Tensor;
+  /** What the sum is multiplied by: 1 / (number of labels) gives the mean. */
+  readonly scale: number;
+  /** false where only the loss is wanted: the gradient is then not computed. Default true. */
+  readonly gradient?: boolean;
+}
+
+/** loss [1] = scale * sum over r of (log(sum over v of exp(logits[r, v])) - logits[r, targets[r]]). logits [R, V]. */
+export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
+  name: 'cross-entropy',
+
+  forward(gpu, { logits }, { targets, scale, gradient = true }) {
+    const [R, V] = logits.shape;
+    if (R === undefined || V === undefined || logits.shape.length !== 2)
+      throw new Error(`cross-entropy: logits have shape [${logits.shape}], expected [R, V]`);
+    expectSize('cross-entropy', 'targets', targets, R);
+    const losses = empty(gpu, [R]);
+    const dlogits = empty(gpu, gradient ? [R, V] : [1]);
+    for (const [rowStart, rowEnd] of pieces(gpu, R, 4 * V)) {
+      const bind = {
+        logits: rowsOf(logits, V, rowStart, rowEnd),
+        targets,
+        losses,
+        dlogits: gradient ? rowsOf(dlogits, V, rowStart, rowEnd) : dlogits,
+      };
+      const params = { R: rowEnd - rowStart, V, rowStart, scale };
+      const launch = { groups: ceilDiv(rowEnd - rowStart, 16), consts: { GRADIENT: gradient }, unroll: true };
+      gpu.run('cross-entropy', bind, params, launch);
+    }
+    const output = sum(gpu, losses, scale);
+    losses.free();
+    return { output, saved: { dlogits } };
+  },
+
+  // loss = scale * sum of (l - logits[r, target]), l = log sum exp: dlogits = scale (softmax - onehot) dloss.
+  backward(gpu, { attrs, saved }, dOutput, d) {
+    if (!d.logits) return;
+    if (attrs.gradient === false) throw new Error('cross-entropy: the forward pass was told gradient: false');
+    const { tensor, beta } = d.logits;
+    const flat = { x: saved.dlogits, y: tensor };
+    runFlat(gpu, 'scale', flat, (_, count) => ({ count, beta }), { factor: dOutput });
+  },
+};

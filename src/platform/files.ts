@@ -1,0 +1,155 @@
+// The file system of Node behind the Files interface. Knows node:fs and its error codes; knows no format.
+import type { FileHandle } from 'node:fs/promises';
+import {
+  access,
+  appendFile,
+  constants,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { UserError } from '../errors.ts';
+import type { Files } from '../files.ts';
+
+// Unfinished work carries this suffix until its rename. The name is fixed, so that what a killed run left
+// behind is overwritten by the next attempt instead of piling up.
+const PARTIAL = '.partial';
+const REPLACED = '.replaced';
+
+export const nodeFiles: Files = {
+  read: path => attempt('read', path, () => readFile(path)),
+
+  readText: async path => {
+    const bytes = await nodeFiles.read(path);
+    try {
+      return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    } catch {
+      throw new UserError(`${path}: not a text file (its bytes are not UTF-8)`);
+    }
+  },
+
+  writeAtomic: (path, content) =>
+    attempt('write', path, async () => {
+      if (await isFolder(path)) throw new UserError(`${path}: is a folder, expected a file`);
+      await writeDurably(path + PARTIAL, content);
+      await rename(path + PARTIAL, path);
+      await syncFolder(dirname(path));
+    }),
+
+  writeFolderAtomic: (path, contents) =>
+    attempt('write', path, async () => {
+      const partial = path + PARTIAL;
+      const replaced = path + REPLACED;
+      await rm(partial, { recursive: true, force: true });
+      await mkdir(partial, { recursive: true });
+      for (const [name, content] of Object.entries(contents))
+        await writeDurably(join(partial, name), content);
+      await syncFolder(partial);
+      // A rename cannot replace a folder that holds files, so an old one steps aside first.
+      await rm(replaced, { recursive: true, force: true });
+      if (await present(path)) await rename(path, replaced);
+      await rename(partial, path);
+      await syncFolder(dirname(path));
+      await rm(replaced, { recursive: true, force: true });
+    }),
+
+  append: (path, text) => attempt('write', path, () => appendFile(path, text)),
+  exists: path => attempt('read', path, () => present(path)),
+  list: path => attempt('read', path, async () => (await readdir(path)).sort()),
+  remove: path => attempt('remove', path, () => rm(path, { recursive: true, force: true })),
+
+  makeFolder: path =>
+    attempt('write', path, async () => {
+      await mkdir(path, { recursive: true });
+      await access(path, constants.W_OK);
+    }),
+};
+
+async function writeDurably(path: string, content: Uint8Array | string): Promise<void> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'w');
+    await file.writeFile(content);
+    // Without this a power cut after the rename may leave the new name with no bytes behind it.
+    await file.sync();
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Makes a rename durable. Windows cannot open a folder and needs no such call. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } catch (error) {
+    // Some network and overlay file systems refuse to sync a folder; the data itself is safe by then.
+    if (!['EINVAL', 'ENOTSUP', 'EPERM'].includes(code(error))) throw error;
+  } finally {
+    await folder.close();
+  }
+}
+
+async function present(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (code(error) === 'ENOENT' || code(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await present(path)) && (await stat(path)).isDirectory();
+}
+
+async function attempt<T>(
+  action: 'read' | 'write' | 'remove',
+  path: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const known = code(error);
+    if (error instanceof UserError || known === '') throw error;
+    throw new UserError(`${path}: ${fault(action, known)}`);
+  }
+}
+
+function fault(action: string, known: string): string {
+  switch (known) {
+    case 'ENOENT':
+      return action === 'write' ? 'cannot write: its folder does not exist' : 'no such file or folder';
+    case 'ENOTDIR':
+      return action === 'write'
+        ? 'cannot write: a part of the path is a file, not a folder'
+        : 'no such file or folder';
+    case 'EEXIST':
+      return 'is a file, expected a folder';
+    case 'EISDIR':
+      return 'is a folder, expected a file';
+    case 'EACCES':
+    case 'EPERM':
+      return `no permission to ${action}`;
+    case 'EROFS':
+      return 'cannot write: the file system is read-only';
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'cannot write: the disk is full';
+    default:
+      return `cannot ${action} (${known})`;
+  }
+}
+
+function code(error: unknown): string {
+  const value = error instanceof Error && 'code' in error ? error.code : '';
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,203 @@
+// WebGPU and files under Node. With web.ts the only place that knows its platform: it finds an adapter, reads
+// the shader files, and brings the software Vulkan device that npm installed where there is no other.
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants, homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { brotliDecompressSync } from 'node:zlib';
+import { UserError } from '../errors.ts';
+import { type Gpu, type GpuOptions, openGpu } from '../gpu/gpu.ts';
+
+export type AdapterChoice = 'auto' | 'gpu' | 'software';
+
+export interface Opened {
+  readonly gpu: Gpu;
+  /** What was taken: hardware, the system's software Vulkan, or the npm one. */
+  readonly kind: 'hardware' | 'system software' | 'npm software';
+  /** One line: adapter, limits and features that matter, and what would be faster. */
+  readonly summary: string;
+  close(): void;
+}
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The repository's WGSL texts by kernel name. */
+export function readShaders(): ReadonlyMap<string, string> {
+  const folder = join(ROOT, 'shaders');
+  const names = readdirSync(folder).filter(name => name.endsWith('.wgsl'));
+  return new Map(names.map(name => [name.slice(0, -5), readFileSync(join(folder, name), 'utf8')]));
+}
+
+/**
+ * Opens a device: hardware, else the system's software Vulkan, else the npm one. `gpu` takes only the first,
+ * `software` never the first. Throws UserError when there is none.
+ */
+export async function openNodeGpu(
+  choice: AdapterChoice = 'auto',
+  options: Partial<GpuOptions> = {},
+): Promise<Opened> {
+  const vulkan = prepareVulkan();
+  const { create, globals } = await import('webgpu').catch(error => {
+    throw new UserError(`WebGPU for Node cannot be loaded (${firstLine(error)}): run "npm ci" on this machine`);
+  });
+  Object.assign(globalThis, globals);
+  const found = await findAdapter(create, choice, vulkan);
+  if (!found) throw new UserError(noAdapter(choice));
+  const gpu = await openGpu(found.adapter, { shaders: readShaders(), ...options });
+  // Dawn calls an instance gone once its object is collected, and keeps the process alive while it is referenced.
+  let instance: GPU | undefined = found.instance;
+  return {
+    gpu,
+    kind: found.kind,
+    summary: describe(gpu, found.kind),
+    close() {
+      gpu.destroy();
+      instance = undefined;
+      void instance;
+    },
+  };
+}
+
+interface Found {
+  readonly instance: GPU;
+  readonly adapter: GPUAdapter;
+  readonly kind: Opened['kind'];
+}
+
+type Create = (options: string[]) => GPU;
+
+async function findAdapter(create: Create, choice: AdapterChoice, npmVulkan: boolean): Promise<Found | undefined> {
+  const instance = create([]);
+  for (const powerPreference of ['high-performance', 'low-power'] as const) {
+    const adapter = await instance.requestAdapter({ powerPreference });
+    if (!adapter) continue;
+    const software = isSoftware(adapter.info);
+    if (software ? choice === 'gpu' : choice === 'software') continue;
+    const kind = !software ? 'hardware' : npmVulkan ? 'npm software' : 'system software';
+    return { instance, adapter, kind };
+  }
+  return undefined;
+}
+
+function isSoftware(info: GPUAdapterInfo): boolean {
+  return /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
+}
+
+/**
+ * Makes a Vulkan loader known to Dawn on Linux where the system has none, or has one without a driver. Returns
+ * whether the npm device is the one in use.
+ */
+function prepareVulkan(): boolean {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return false;
+  if (process.env['VK_ICD_FILENAMES'] || process.env['VK_DRIVER_FILES']) return npmVulkanInUse();
+  if (systemVulkan()) return false;
+  const folder = unpackSwiftShader();
+  if (!folder) return false;
+  process.env['VK_ICD_FILENAMES'] = join(folder, 'vk_swiftshader_icd.json');
+  keepLibrary(join(folder, 'libvulkan.so.1'));
+  return true;
+}
+
+function npmVulkanInUse(): boolean {
+  return process.env['VK_ICD_FILENAMES']?.startsWith(cacheFolder()) ?? false;
+}
+
+/** A Vulkan loader and at least one driver description that is not only for the npm device. */
+function systemVulkan(): boolean {
+  const loader = [
+    '/usr/lib/x86_64-linux-gnu/libvulkan.so.1',
+    '/usr/lib64/libvulkan.so.1',
+    '/usr/lib/libvulkan.so.1',
+    '/lib/x86_64-linux-gnu/libvulkan.so.1',
+    '/run/opengl-driver/lib/libvulkan.so.1',
+  ].some(path => existsSync(path));
+  const drivers = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
+  return loader && drivers.some(path => existsSync(path) && readdirSync(path).some(name => name.endsWith('.json')));
+}
+
+/** Loads a library for the whole process. Node says it is no module of its own, but it stays loaded. */
+function keepLibrary(path: string): void {
+  const RTLD_NODELETE = 0x1000;
+  const flags = constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL | RTLD_NODELETE;
+  try {
+    process.dlopen({ exports: {} }, path, flags);
+  } catch {
+    // Expected: "Module did not self-register". Dawn finds the library under its soname.
+  }
+}
+
+function cacheFolder(): string {
+  const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  return join(base, 'mentalese');
+}
+
+/** Unpacks SwiftShader from the npm package once; returns its folder, or undefined without the package. */
+function unpackSwiftShader(): string | undefined {
+  let archive: string;
+  let version: string;
+  try {
+    const main = createRequire(import.meta.url).resolve('@sparticuz/chromium');
+    const root = main.slice(0, main.lastIndexOf(join('@sparticuz', 'chromium')) + '@sparticuz/chromium'.length);
+    archive = join(root, 'bin', 'swiftshader.tar.br');
+    version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
+    if (!existsSync(archive)) return undefined;
+  } catch {
+    return undefined;
+  }
+  for (const base of [cacheFolder(), join(tmpdir(), 'mentalese')]) {
+    const folder = join(base, `swiftshader-${version}`);
+    if (existsSync(folder)) return folder;
+    const partial = `${folder}.${process.pid}.tmp`;
+    try {
+      mkdirSync(partial, { recursive: true });
+      for (const [name, bytes] of untar(brotliDecompressSync(readFileSync(archive))))
+        writeFileSync(join(partial, name), bytes, { mode: 0o755 });
+      renameSync(partial, folder);
+      return folder;
+    } catch {
+      rmSync(partial, { recursive: true, force: true });
+      if (existsSync(folder)) return folder; // Another process was first.
+    }
+  }
+  return undefined;
+}
+
+/** Files of an uncompressed tar, by base name: a header of 512 bytes, then the contents padded to 512. */
+function untar(tar: Uint8Array): [string, Uint8Array][] {
+  const files: [string, Uint8Array][] = [];
+  const text = (at: number, length: number): string =>
+    Buffer.from(tar.subarray(at, at + length)).toString('latin1').replace(/\0.*$/s, '');
+  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
+    const name = text(at, 100);
+    const size = Number.parseInt(text(at + 124, 12).trim(), 8);
+    const type = text(at + 156, 1);
+    if (type === '0' || type === '') files.push([name.split('/').pop()!, tar.subarray(at + 512, at + 512 + size)]);
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+  return files;
+}
+
+function describe(gpu: Gpu, kind: Opened['kind']): string {
+  const { info, limits } = gpu;
+  const name = info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ');
+  const features = ['subgroups', 'shader-f16', 'timestamp-query'].filter(feature => gpu.features.has(feature));
+  const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
+  const faster = {
+    hardware: '',
+    'system software': '; a GPU with a Vulkan driver would be faster',
+    'npm software': '; a GPU with a Vulkan driver, or a newer software one (Mesa lavapipe ≥ 25), would be faster',
+  }[kind];
+  return `adapter: ${name} (${kind}), binding ≤ ${mib(limits.maxBinding)}, buffer ≤ ${mib(limits.maxBuffer)}, ${features.join(', ') || 'no optional features'}${faster}`;
+}
+
+function noAdapter(choice: AdapterChoice): string {
+  if (choice === 'gpu') return '--adapter gpu: no GPU adapter was found; install its driver, or use --adapter software';
+  if (process.platform === 'linux')
+    return `--adapter ${choice}: no WebGPU adapter was found; run "npm ci" again so that the software device is installed, or install a Vulkan driver`;
+  return `--adapter ${choice}: no WebGPU adapter was found on this machine; a GPU with a current driver is needed here`;
+}
+
+function firstLine(error: unknown): string {
+  return String(error instanceof Error ? error.message : error).split('\n')[0]!;
+}

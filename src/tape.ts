@@ -1,0 +1,262 @@
+// The autograd tape: records ops, runs their backwards in reverse, owns fan-out and the life of intermediates.
+// Knows tensors and the form of an op; knows no op.
+import type { Gpu } from './gpu/gpu.ts';
+import { empty, type Tensor } from './tensor.ts';
+
+/** Where a gradient goes: beta 0 overwrites (the old contents are undefined), 1 adds. */
+export interface Slot {
+  readonly tensor: Tensor;
+  readonly beta: 0 | 1;
+}
+
+export type Tensors = { readonly [name: string]: Tensor };
+
+/** Gradient slots by input; an input without one needs no gradient. */
+export type Slots<I> = { readonly [K in keyof I]?: Slot };
+
+export interface Context<I, A, S> {
+  readonly inputs: I;
+  readonly attrs: A;
+  readonly output: Tensor;
+  readonly saved: S;
+}
+
+/**
+ * An op: inputs `I` (tensors by name), attributes `A` (anything that takes no gradient), saved tensors `S`.
+ * `backward` adds d(loss)/d(input) into the slots; an op that has none must say so, or it does not compile.
+ */
+export interface Op<I, A, S extends Tensors = Record<never, Tensor>> {
+  readonly name: string;
+  forward(gpu: Gpu, inputs: I, attrs: A): { output: Tensor; saved: S };
+  readonly backward:
+    | ((gpu: Gpu, context: Context<I, A, S>, dOutput: Tensor, d: Slots<I>) => void)
+    | 'not differentiable';
+}
+
+/** A tensor whose gradient is wanted, and where it accumulates. */
+interface Leaf {
+  readonly gradient: Tensor;
+  written: boolean;
+}
+
+interface Node {
+  readonly output: Tensor;
+  readonly inputs: readonly Tensor[];
+  /** Writes the gradients of `inputs` (same order) and frees what the node saved. */
+  backward(dOutput: Tensor, slots: readonly (Slot | undefined)[]): void;
+  release(): void;
+}
+
+export class Tape {
+  readonly gpu: Gpu;
+  readonly #leaves = new Map<Tensor, Leaf>();
+  #nodes: Node[] = [];
+  #tracked = new Set<Tensor>();
+  #recording = true;
+  /** Outputs made in the innermost `tidy` of unrecorded work; undefined outside. */
+  #scope: Set<Tensor> | undefined;
+
+  constructor(gpu: Gpu) {
+    this.gpu = gpu;
+  }
+
+  /** Asks for the gradient of `tensor`; it is written into `gradient` (same shape) by the next `backward`. */
+  watch(tensor: Tensor, gradient: Tensor): void {
+    this.#leaves.set(tensor, { gradient, written: false });
+  }
+
+  /** Starts gradients afresh: the next `backward` overwrites them, later ones add (gradient accumulation). */
+  resetGradients(): void {
+    for (const leaf of this.#leaves.values()) leaf.written = false;
+  }
+
+  /** Runs an op, and records it if any input's gradient is wanted. The tape frees the output in time. */
+  apply<I extends object, A, S extends Tensors>(op: Op<I, A, S>, inputs: I, attrs: A): Tensor {
+    const { output, saved } = op.forward(this.gpu, inputs, attrs);
+    const { backward } = op;
+    const names = (Object.keys(inputs) as (keyof I & string)[]).filter(name => inputs[name] !== undefined);
+    const tensors = names.map(name => inputs[name] as Tensor);
+    const release = (): void => {
+      for (const tensor of Object.values(saved)) tensor.free();
+    };
+    if (!this.#recording || !tensors.some(tensor => this.#wants(tensor))) {
+      release();
+      this.#scope?.add(output);
+      if (this.#recording) this.#constants.push(output);
+      return output;
+    }
+    if (backward === 'not differentiable') throw new Error(`${op.name} is not differentiable, but a gradient is wanted`);
+    this.#record({
+      output,
+      inputs: tensors,
+      backward: (dOutput, slots) => {
+        const d = Object.fromEntries(names.map((name, i) => [name, slots[i]])) as Slots<I>;
+        backward(this.gpu, { inputs, attrs, output, saved }, dOutput, d);
+      },
+      release,
+    });
+    return output;
+  }
+
+  /** Runs `work` unrecorded: what it returns is a constant to everything after, and the rest is freed. */
+  noGrad<T extends Tensor>(work: () => T): T {
+    const recording = this.#recording;
+    this.#recording = false;
+    try {
+      return this.tidy(work);
+    } finally {
+      this.#recording = recording;
+    }
+  }
+
+  /** Frees the intermediates of unrecorded `work`, except the tensor it returns; no effect while recording. */
+  tidy<T extends Tensor>(work: () => T): T {
+    if (this.#recording) return work();
+    const outer = this.#scope;
+    const scope = new Set<Tensor>();
+    this.#scope = scope;
+    try {
+      const result = work();
+      if (scope.delete(result)) {
+        if (outer) outer.add(result);
+        else this.#constants.push(result);
+      }
+      return result;
+    } finally {
+      for (const tensor of scope) tensor.free();
+      this.#scope = outer;
+    }
+  }
+
+  /** The same values, as a constant: no gradient flows through. */
+  detach(tensor: Tensor): Tensor {
+    return tensor.view(tensor.shape);
+  }
+
+  /**
+   * Checkpointing: runs `work` on `inputs` without keeping its intermediates, and runs it once more in the
+   * backward pass. `work` must give the same values both times.
+   */
+  recompute(work: (tape: Tape, inputs: readonly Tensor[]) => Tensor, inputs: readonly Tensor[]): Tensor {
+    if (!this.#recording) return this.tidy(() => work(this, inputs));
+    const recordedConstants = this.#constants.length;
+    const output = this.noGrad(() => work(this, inputs));
+    this.#constants.length = recordedConstants;
+    const inner = [...new Set([...inputs, ...this.#leaves.keys()])];
+    this.#record({
+      output,
+      inputs: inner,
+      backward: (dOutput, slots) => {
+        const tape = new Tape(this.gpu);
+        for (const [i, slot] of slots.entries())
+          if (slot) tape.#leaves.set(inner[i]!, { gradient: slot.tensor, written: slot.beta === 1 });
+        tape.backward(work(tape, inputs), dOutput);
+      },
+      release: () => {},
+    });
+    return output;
+  }
+
+  /**
+   * Propagates `dOutput` (ones by default) from `output` to every watched tensor, and frees all the tape made
+   * except `output`, which becomes the caller's. A watched tensor that nothing used gets zeros.
+   */
+  backward(output: Tensor, dOutput?: Tensor): void {
+    const nodes = this.#nodes;
+    const gradients = new Map<Tensor, Tensor>();
+    const borrowed = dOutput !== undefined;
+    gradients.set(output, dOutput ?? filled(output, 1));
+    for (let i = nodes.length - 1; i >= 0; i--) {
+      const node = nodes[i]!;
+      const gradient = gradients.get(node.output);
+      if (gradient) {
+        this.#propagate(node, gradient, gradients);
+        gradients.delete(node.output);
+        if (!(borrowed && gradient === dOutput)) gradient.free();
+      }
+      node.release();
+      if (node.output !== output) node.output.free();
+    }
+    if (!borrowed) gradients.get(output)?.free();
+    for (const leaf of this.#leaves.values()) {
+      if (!leaf.written) fill(leaf.gradient, 0);
+      leaf.written = true;
+    }
+    this.#forget(output);
+  }
+
+  /** Frees everything recorded without going backward; `keep` becomes the caller's. */
+  discard(...keep: readonly Tensor[]): void {
+    for (const node of this.#nodes) {
+      node.release();
+      if (!keep.includes(node.output)) node.output.free();
+    }
+    this.#forget(...keep);
+  }
+
+  /** Unrecorded results that live as long as the recording does. */
+  readonly #constants: Tensor[] = [];
+
+  #forget(...keep: readonly Tensor[]): void {
+    for (const tensor of this.#constants.splice(0)) if (!keep.includes(tensor)) tensor.free();
+    this.#nodes = [];
+    this.#tracked = new Set();
+  }
+
+  #wants(tensor: Tensor): boolean {
+    return this.#leaves.has(tensor) || this.#tracked.has(tensor);
+  }
+
+  #record(node: Node): void {
+    this.#nodes.push(node);
+    this.#tracked.add(node.output);
+  }
+
+  #propagate(node: Node, dOutput: Tensor, gradients: Map<Tensor, Tensor>): void {
+    const taken = new Set<Tensor>();
+    const again: { from: Tensor; to: Tensor }[] = [];
+    const slots = node.inputs.map((input): Slot | undefined => {
+      if (!this.#wants(input)) return undefined;
+      const slot = this.#slot(input, gradients);
+      if (!taken.has(input)) {
+        taken.add(input);
+        return slot;
+      }
+      // One tensor in two places of one op: two slots must not share memory, so the second is added after.
+      const extra = { from: empty(this.gpu, input.shape), to: slot.tensor };
+      again.push(extra);
+      return { tensor: extra.from, beta: 0 };
+    });
+    node.backward(dOutput, slots);
+    for (const { from, to } of again) {
+      this.gpu.run('accumulate', { x: from, y: to }, { size: to.size }, { groups: Math.ceil(to.size / 256) });
+      from.free();
+    }
+  }
+
+  #slot(input: Tensor, gradients: Map<Tensor, Tensor>): Slot {
+    const leaf = this.#leaves.get(input);
+    if (leaf) {
+      const beta = leaf.written ? 1 : 0;
+      leaf.written = true;
+      return { tensor: leaf.gradient, beta };
+    }
+    const known = gradients.get(input);
+    if (known) return { tensor: known, beta: 1 };
+    const gradient = empty(this.gpu, input.shape);
+    gradients.set(input, gradient);
+    return { tensor: gradient, beta: 0 };
+  }
+}
+
+/** Sets every element to `value`. */
+export function fill(tensor: Tensor, value: number): void {
+  const bits = new Uint32Array(new Float32Array([value]).buffer)[0]!;
+  tensor.gpu.run('fill', { y: tensor }, { size: tensor.size, bits }, { groups: Math.ceil(tensor.size / 256) });
+}
+
+function filled(like: Tensor, value: number): Tensor {
+  const tensor = empty(like.gpu, like.shape);
+  fill(tensor, value);
+  return tensor;
+}

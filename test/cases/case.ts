@@ -1,0 +1,56 @@
+// The form of an op's row: one row drives the correctness test, the finite-difference check and the bench.
+// Knows float64 arrays and the op contract; knows no particular op.
+import type fc from 'fast-check';
+import type { Gpu } from '../../src/gpu/gpu.ts';
+import type { Op, Tensors } from '../../src/tape.ts';
+
+/** A float64 array with its shape, row-major: what the CPU references compute on. */
+export interface Arr {
+  readonly data: Float64Array;
+  readonly shape: readonly number[];
+}
+
+/** An array of the given shape filled by `value(index)`. */
+export function arr(shape: readonly number[], value: (index: number) => number = () => 0): Arr {
+  const size = shape.reduce((a, b) => a * b, 1);
+  return { shape, data: Float64Array.from({ length: size }, (_, i) => value(i)) };
+}
+
+/** Standard normal values rounded to float32, so that device and reference start from the same numbers. */
+export function normal(shape: readonly number[], random: () => number, scale = 1): Arr {
+  return arr(shape, () => {
+    const radius = Math.sqrt(-2 * Math.log(1 - random()));
+    return Math.fround(scale * radius * Math.cos(2 * Math.PI * random()));
+  });
+}
+
+/** Named dimensions of a case, for example `{ M: 3, K: 5, N: 7 }`. */
+export type Dims = Record<string, number>;
+
+/**
+ * One op's row. `CpuAttrs` is what the reference reads, `attrs` turns it into what the op reads on a device.
+ * References are naive float64 loops and stay so: they are the specification.
+ */
+export interface OpCase<D extends Dims = Dims, CpuAttrs = unknown> {
+  readonly name: string;
+  /** The op, with its types erased: the harness feeds it tensors by input name. */
+  // biome-ignore lint/suspicious/noExplicitAny: a heterogeneous table of ops; each case file is typed itself.
+  readonly op: Op<any, any, any>;
+  /** Property-based shapes: small, odd, degenerate. */
+  readonly dims: fc.Arbitrary<D>;
+  /** Shapes always tried: ones, primes, multiples and non-multiples of every tile. */
+  readonly fixed: readonly D[];
+  /** Shapes the bench times: training, single column (M = batch), generation. */
+  readonly bench: readonly D[];
+  cpuAttrs(dims: D, random: () => number): CpuAttrs;
+  inputs(dims: D, random: () => number, attrs: CpuAttrs): Record<string, Arr>;
+  forward(inputs: Record<string, Arr>, attrs: CpuAttrs): Arr;
+  /** Gradients of sum(output * dOutput) for every differentiable input; {} where the op has no backward. */
+  backward(inputs: Record<string, Arr>, attrs: CpuAttrs, dOutput: Arr): Record<string, Arr>;
+  /** Attributes on the device; `owned` are tensors the harness frees afterwards. */
+  attrs(gpu: Gpu, attrs: CpuAttrs, dims: D): { attrs: unknown; owned: Tensors };
+  /** Work of one forward call: floating-point operations and bytes that must move. */
+  cost(dims: D): { flops: number; bytes: number };
+  /** Relative error allowed (default 1e-5); say in a comment why more is needed. */
+  readonly tolerance?: number;
+}
