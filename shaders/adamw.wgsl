@@ -4,7 +4,7 @@
 // where keep = 1 - lr * weightDecay for elements below decayEnd (1 above), rate = lr / (1 - beta1^t),
 // rootCorrection = 1 / sqrt(1 - beta2^t). The caller gives 1 - beta1 and 1 - beta2, which would lose digits here.
 // param, m, v, grad [count], clip [2] = {norm, factor}; factor 0 (a norm that is not finite) skips the step.
-// Grid: a thread ITEMS elements, 64 apart.
+// Grid: a thread ITEMS elements, 64 apart (loads first: see add.wgsl).
 struct Params { count: u32, decayEnd: u32, keep: f32, rate: f32, rest1: f32, beta2: f32, rest2: f32, rootCorrection: f32, eps: f32 }
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<storage, read> clip: array<f32>;
@@ -21,17 +21,30 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let first = group * 64u * ITEMS + lid.x;
   let factor = clip[1];
   if (factor == 0.0) { return; }
+  let last = p.count - 1u;
+  var gradHeld: array<f32, ITEMS>;
+  var paramHeld: array<f32, ITEMS>;
+  var mHeld: array<f32, ITEMS>;
+  var vHeld: array<f32, ITEMS>;
+  // @unroll
+  for (var k = 0u; k < ITEMS; k++) {
+    gradHeld[k] = grad[min(first + k * 64u, last)];
+    paramHeld[k] = param[min(first + k * 64u, last)];
+    mHeld[k] = m[min(first + k * 64u, last)];
+    vHeld[k] = v[min(first + k * 64u, last)];
+  }
+  // @unroll
   for (var k = 0u; k < ITEMS; k++) {
     let i = first + k * 64u;
     if (i < p.count) {
-      let g = factor * grad[i];
-      let before = m[i];
+      let g = factor * gradHeld[k];
+      let before = mHeld[k];
       let moment = before + p.rest1 * (g - before);
-      let square = p.beta2 * v[i] + p.rest2 * g * g;
+      let square = p.beta2 * vHeld[k] + p.rest2 * g * g;
       let keep = select(1.0, p.keep, i < p.decayEnd);
       m[i] = moment;
       v[i] = square;
-      param[i] = param[i] * keep - p.rate * moment / (sqrt(square) * p.rootCorrection + p.eps);
+      param[i] = paramHeld[k] * keep - p.rate * moment / (sqrt(square) * p.rootCorrection + p.eps);
     }
   }
 }

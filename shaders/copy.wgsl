@@ -1,5 +1,5 @@
 // Copy or add a range: y[yStart + i] = x[xStart + i] (+ y[yStart + i] with beta 1) for i < count.
-// x, y flat; grid: a thread ITEMS elements, 64 apart.
+// x, y flat; grid: a thread ITEMS elements, 64 apart (loads first: see add.wgsl).
 struct Params { count: u32, xStart: u32, yStart: u32, beta: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -11,10 +11,17 @@ const ITEMS = 4u;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
   let group = wid.x + wid.y * nwg.x;
   let first = group * 64u * ITEMS + lid.x;
+  let last = p.count - 1u;
+  var xHeld: array<f32, ITEMS>;
+  // @unroll
+  for (var k = 0u; k < ITEMS; k++) {
+    xHeld[k] = x[p.xStart + min(first + k * 64u, last)];
+  }
+  // @unroll
   for (var k = 0u; k < ITEMS; k++) {
     let i = first + k * 64u;
     if (i < p.count) {
-      var value = x[p.xStart + i];
+      var value = xHeld[k];
       if (p.beta != 0u) { value += y[p.yStart + i]; }
       y[p.yStart + i] = value;
     }

@@ -1,5 +1,6 @@
-// Softmax cross-entropy, loss and gradient fused, with l = log(sum over v of exp(logits[r, v])):
-//   losses[r] = l - logits[r, targets[r]],  dlogits[r, v] = scale * (exp(logits[r, v] - l) - (v == targets[r]))
+// Softmax cross-entropy, loss and gradient fused, with top = max over v of logits[r, v] and
+// l = log(sum over v of exp(logits[r, v] - top)):
+//   losses[r] = l + top - logits[r, targets[r]],  dlogits[r, v] = scale * (exp(logits[r, v] - top - l) - (v == targets[r]))
 // A target of 0xffffffff is no label: loss and gradient of its row are 0, and its logits are not read.
 // logits, dlogits [R, V], targets, losses [..] from rowStart on; dlogits only with GRADIENT.
 // For CPU-run adapters: no barrier, a thread a row; the sum of exponentials goes eight columns at a time against
@@ -47,11 +48,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     sum = sum * exp(top - best) + part;
     top = best;
   }
-  let l = top + log(sum);
-  losses[p.rowStart + r] = l - logits[row + label];
+  let l = log(sum); // top stays apart from it: their sum would cost a small loss its digits
+  losses[p.rowStart + r] = l + (top - logits[row + label]);
   if (GRADIENT) {
     for (var v = 0u; v < p.V; v++) {
-      dlogits[row + v] = p.scale * (exp(logits[row + v] - l) - select(0.0, 1.0, v == label));
+      dlogits[row + v] = p.scale * (exp((logits[row + v] - top) - l) - select(0.0, 1.0, v == label));
     }
   }
 }

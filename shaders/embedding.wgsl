@@ -24,10 +24,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   if (p.vStart > 0u && !held) { return; }
   let token = select(0u, id - p.vStart, held) * p.C;
   let position = positions[m] * p.C;
-  for (var c = first; c < min(first + COLS, p.C); c++) {
+  // @unroll
+  for (var k = 0u; k < COLS; k++) {
+    let c = min(first + k, p.C - 1u);
     var value = 0.0;
     if (held) { value = wte[token + c]; }
     if (p.vStart == 0u) { value += wpe[position + c]; } else { value += y[m * p.C + c]; }
-    y[m * p.C + c] = value;
+    if (first + k < p.C) { y[m * p.C + c] = value; }
   }
 }

@@ -1,5 +1,5 @@
 // Gradient of feedback.wgsl for the hidden state: dhidden[b] = mask[b] != 0 ? dy[b] : 0   (+ dhidden[b] with beta 1).
-// dy, dhidden [B, C], mask [B]. Grid: a thread COLS columns of a row.
+// dy [M, C] with M >= B, dhidden [B, C], mask [B]. Grid: a thread COLS columns of a row.
 struct Params { B: u32, C: u32, beta: u32 }
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -17,10 +17,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let first = (thread % threadsPerRow) * COLS;
   let fed = mask[b] != 0u;
   if (!fed && p.beta != 0u) { return; }
-  for (var i = b * p.C + first; i < b * p.C + min(first + COLS, p.C); i++) {
+  // @unroll
+  for (var k = 0u; k < COLS; k++) {
+    let i = b * p.C + min(first + k, p.C - 1u);
     var value = 0.0;
     if (fed) { value = dy[i]; }
     if (p.beta != 0u) { value += dhidden[i]; }
-    dhidden[i] = value;
+    if (first + k < p.C) { dhidden[i] = value; }
   }
 }

@@ -8,6 +8,7 @@ struct Params { size: u32, bits: u32 }
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
   let group = wid.x + wid.y * nwg.x;
   let first = group * 256u + lid.x;
+  // @unroll
   for (var k = 0u; k < 4u; k++) {
     let i = first + k * 64u;
     if (i < p.size) { y[i] = p.bits; }

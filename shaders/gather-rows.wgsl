@@ -19,10 +19,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let row = index[r];
   let none = row == 0xffffffffu;
   if (none && p.beta != 0u) { return; }
-  for (var c = first; c < min(first + COLS, p.C); c++) {
+  // @unroll
+  for (var k = 0u; k < COLS; k++) {
+    let c = min(first + k, p.C - 1u);
     var value = 0.0;
     if (!none) { value = x[row * p.C + c]; }
     if (p.beta != 0u) { value += y[r * p.C + c]; }
-    y[r * p.C + c] = value;
+    if (first + k < p.C) { y[r * p.C + c] = value; }
   }
 }

@@ -1,5 +1,5 @@
 // GELU in GPT-2's tanh form: y = x/2 (1 + tanh u) with u = sqrt(2/pi) (x + 0.044715 x^3), elementwise.
-// x, y [count]; grid: a thread ITEMS elements, 64 apart.
+// x, y [count]; grid: a thread ITEMS elements, 64 apart (loads first: see add.wgsl).
 // Written as x / (1 + exp(-2u)), the same function: one exponential and no tanh, which some drivers overflow.
 struct Params { count: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -18,11 +18,17 @@ fn exponent(value: f32) -> f32 {
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
   let group = wid.x + wid.y * nwg.x;
   let first = group * 64u * ITEMS + lid.x;
+  let last = p.count - 1u;
+  var xHeld: array<f32, ITEMS>;
+  // @unroll
+  for (var k = 0u; k < ITEMS; k++) {
+    xHeld[k] = x[min(first + k * 64u, last)];
+  }
+  // @unroll
   for (var k = 0u; k < ITEMS; k++) {
     let i = first + k * 64u;
     if (i < p.count) {
-      let value = x[i];
-      y[i] = value / (1.0 + exp(exponent(value)));
+      y[i] = xHeld[k] / (1.0 + exp(exponent(xHeld[k])));
     }
   }
 }

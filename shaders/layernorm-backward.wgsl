@@ -20,8 +20,8 @@ const PARTS = true;
 
 @compute @workgroup_size(16)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
-  let block = (wid.x + wid.y * nwg.x) * 16u + lid.x;
-  let row = block * ROWS;
+  let part = (wid.x + wid.y * nwg.x) * 16u + lid.x;
+  let row = part * ROWS;
   if (row >= p.M) { return; }
   var at: array<u32, ROWS>; // where row r starts; rows past the end repeat the last one and are not stored
   var mu: array<f32, ROWS>;
@@ -71,8 +71,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
       }
     }
     if (PARTS) {
-      gammaParts[block * p.C + c] = partGamma;
-      betaParts[block * p.C + c] = partBeta;
+      gammaParts[part * p.C + c] = partGamma;
+      betaParts[part * p.C + c] = partBeta;
     }
   }
 }

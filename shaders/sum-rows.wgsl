@@ -10,11 +10,11 @@ struct Params { M: u32, C: u32, rows: u32, blocks: u32, beta: u32 }
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
   let i = (wid.x + wid.y * nwg.x) * 32u + lid.x;
   if (i >= p.blocks * p.C) { return; }
-  let block = i / p.C;
+  let part = i / p.C;
   let c = i % p.C;
-  let last = min((block + 1u) * p.rows, p.M);
+  let last = min((part + 1u) * p.rows, p.M);
   var sum = 0.0;
-  for (var m = block * p.rows; m < last; m++) { sum += x[m * p.C + c]; }
+  for (var m = part * p.rows; m < last; m++) { sum += x[m * p.C + c]; }
   if (p.beta != 0u) { sum += y[i]; }
   y[i] = sum;
 }

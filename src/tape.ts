@@ -28,6 +28,11 @@ export interface Context<I, A, S> {
 export interface Op<I, A, S extends Tensors = Record<never, Tensor>> {
   readonly name: string;
   forward(gpu: Gpu, inputs: I, attrs: A): { output: Tensor; saved: S };
+  /**
+   * The op's inputs also reach the loss by a way that the tape does not see (keys and values in a store), so its
+   * backward must run even where nothing used its output; dOutput is then zero.
+   */
+  readonly sideEffect?: true;
   readonly backward:
     | ((gpu: Gpu, context: Context<I, A, S>, dOutput: Tensor, d: Slots<I>) => void)
     | 'not differentiable';
@@ -42,6 +47,7 @@ interface Leaf {
 interface Node {
   readonly output: Tensor;
   readonly inputs: readonly Tensor[];
+  readonly sideEffect: boolean;
   /** Writes the gradients of `inputs` (same order) and frees what the node saved. */
   backward(dOutput: Tensor, slots: readonly (Slot | undefined)[]): void;
   release(): void;
@@ -89,6 +95,7 @@ export class Tape {
     this.#record({
       output,
       inputs: tensors,
+      sideEffect: op.sideEffect ?? false,
       backward: (dOutput, slots) => {
         const d = Object.fromEntries(names.map((name, i) => [name, slots[i]])) as Slots<I>;
         backward(this.gpu, { inputs, attrs, output, saved }, dOutput, d);
@@ -146,6 +153,7 @@ export class Tape {
     this.#record({
       output,
       inputs: inner,
+      sideEffect: true,
       backward: (dOutput, slots) => {
         const tape = new Tape(this.gpu);
         for (const [i, slot] of slots.entries())
@@ -168,7 +176,7 @@ export class Tape {
     gradients.set(output, dOutput ?? filled(output, 1));
     for (let i = nodes.length - 1; i >= 0; i--) {
       const node = nodes[i]!;
-      const gradient = gradients.get(node.output);
+      const gradient = gradients.get(node.output) ?? (node.sideEffect ? filled(node.output, 0) : undefined);
       if (gradient) {
         this.#propagate(node, gradient, gradients);
         gradients.delete(node.output);

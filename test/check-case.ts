@@ -2,6 +2,7 @@
 // backward against finite differences. Knows the form of a row; knows no particular op.
 import { expect } from 'vitest';
 import type { Gpu } from '../src/gpu/gpu.ts';
+import type { Slot } from '../src/tape.ts';
 import { empty, read, type Tensor, upload } from '../src/tensor.ts';
 import type { Arr, Dims, OpCase } from './cases/case.ts';
 import { normal } from './cases/case.ts';
@@ -36,7 +37,7 @@ async function runOnDevice<D extends Dims, A>(
   const gradients: Record<string, Float32Array> = {};
   if (row.op.backward !== 'not differentiable') {
     const beta = start ? 1 : 0;
-    const slots = Object.fromEntries(
+    const slots: Record<string, Slot> = Object.fromEntries(
       Object.entries(inputs).map(([name, value]) => {
         const tensor = start ? onDevice(gpu, start[name]!) : empty(gpu, value.shape);
         return [name, { tensor, beta }] as const;

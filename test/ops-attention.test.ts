@@ -1,10 +1,10 @@
 // Attention over several passes: however a row's columns are cut into passes, outputs and gradients are those of
 // one pass in float64. Every test runs both forms of the kernels, on a device that fills new tensors with NaN.
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { type AttentionForm, attention, KvStore } from '../src/ops/attention.ts';
-import { type Opened, openNodeGpu } from '../src/platform/node.ts';
+import { Tape } from '../src/tape.ts';
 import { empty, read, type Tensor, upload } from '../src/tensor.ts';
 import {
   type AttentionCpuAttrs,
@@ -14,31 +14,13 @@ import {
   randomFirst,
 } from './cases/attention.ts';
 import { type Arr, arr, normal } from './cases/case.ts';
+import { relativeError, seeded, testGpu } from './device.ts';
 
 const FORMS = ['plain', 'quad'] as const;
 
-let opened: Opened;
+const gpu = await testGpu();
 /** A device whose grids fold after seven workgroups. */
-let narrow: Opened;
-beforeAll(async () => {
-  opened = await openNodeGpu('auto', { poison: true });
-  narrow = await openNodeGpu('auto', { poison: true, limits: { maxGroups: 7 } });
-});
-afterAll(() => {
-  opened.close();
-  narrow.close();
-});
-
-/** mulberry32: small, seeded, good enough for test data. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+const narrow = await testGpu({ limits: { maxGroups: 7 } });
 
 interface Sample extends AttentionCpuAttrs {
   readonly dims: AttentionDims;
@@ -125,21 +107,9 @@ async function run(
   return result;
 }
 
-/** max |a-b| / max |b|, NaN counting as infinite. */
-function error(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let worst = 0;
-  let size = 0;
-  for (let i = 0; i < b.length; i++) {
-    const difference = Math.abs(a[i]! - b[i]!);
-    worst = Math.max(worst, Number.isNaN(difference) ? Infinity : difference);
-    size = Math.max(size, Math.abs(b[i]!));
-  }
-  return size > 0 ? worst / size : worst;
-}
-
 function expectNear({ out, dqkv }: Result, data: Sample, tolerance = 1e-5): void {
-  expect(error(out, attentionForward(data.qkv, data).data)).toBeLessThan(tolerance);
-  expect(error(dqkv, attentionBackward(data.qkv, data, data.dOut).data)).toBeLessThan(tolerance);
+  expect(relativeError(out, attentionForward(data.qkv, data).data)).toBeLessThan(tolerance);
+  expect(relativeError(dqkv, attentionBackward(data.qkv, data, data.dOut).data)).toBeLessThan(tolerance);
 }
 
 describe.each(FORMS)('attention, %s', form => {
@@ -153,7 +123,7 @@ describe.each(FORMS)('attention, %s', form => {
     { B: 1, T: 6, H: 1, D: 128 },
   ])('one pass: $B rows, $T columns, $H heads of $D', async dims => {
     const data = sample(dims, 1);
-    expectNear(await run(opened.gpu, data, cutAt(dims.T), form), data);
+    expectNear(await run(gpu, data, cutAt(dims.T), form), data);
   });
 
   test.each([
@@ -165,7 +135,7 @@ describe.each(FORMS)('attention, %s', form => {
     { ends: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13] },
   ])('passes that end at columns $ends equal one pass', async ({ ends }) => {
     const data = sample({ B: 3, T: 13, H: 3, D: 5 }, 2);
-    expectNear(await run(opened.gpu, data, cutAt(...ends), form), data);
+    expectNear(await run(gpu, data, cutAt(...ends), form), data);
   });
 
   test('any shape cut anywhere', async () => {
@@ -183,7 +153,7 @@ describe.each(FORMS)('attention, %s', form => {
         async (dims, cuts, seed) => {
           const ends = [...new Set(cuts.filter(cut => cut < dims.T)), dims.T].sort((a, b) => a - b);
           const data = sample(dims, seed);
-          expectNear(await run(opened.gpu, data, cutAt(...ends), form), data);
+          expectNear(await run(gpu, data, cutAt(...ends), form), data);
         },
       ),
       { numRuns: 25, seed: 7 },
@@ -196,8 +166,8 @@ describe.each(FORMS)('attention, %s', form => {
     // Question, two unrecorded thoughts, a recorded one, text: a truncation window of 1.
     const passes = cutAt(5, 6, 7, 8, 12).map(pass => ({ ...pass, recorded: pass.t0 < 5 || pass.t0 >= 7 }));
     const unrecorded = (t: number): boolean => t >= 5 && t < 7;
-    const { out, dqkv } = await run(opened.gpu, data, passes, form);
-    expect(error(out, attentionForward(data.qkv, data).data)).toBeLessThan(1e-5);
+    const { out, dqkv } = await run(gpu, data, passes, form);
+    expect(relativeError(out, attentionForward(data.qkv, data).data)).toBeLessThan(1e-5);
 
     const width = dims.H * dims.D;
     const dOut = arr(data.dOut.shape, i =>
@@ -205,24 +175,24 @@ describe.each(FORMS)('attention, %s', form => {
     );
     const expected = attentionBackward(data.qkv, data, dOut, (_, s) => unrecorded(s)).data;
     const recorded = (_: number, i: number): boolean => !unrecorded(Math.floor(i / 3 / width / dims.B));
-    expect(error(dqkv.filter(recorded), expected.filter(recorded))).toBeLessThan(1e-5);
+    expect(relativeError(dqkv.filter(recorded), expected.filter(recorded))).toBeLessThan(1e-5);
   });
 
   test('beta 1 adds to the gradient, in every pass', async () => {
     const data = sample({ B: 2, T: 9, H: 3, D: 3 }, 4);
-    const { dqkv } = await run(opened.gpu, data, cutAt(4, 5, 9), form, { start: 0.5 });
+    const { dqkv } = await run(gpu, data, cutAt(4, 5, 9), form, { start: 0.5 });
     const expected = attentionBackward(data.qkv, data, data.dOut).data.map(x => x + 0.5);
-    expect(error(dqkv, expected)).toBeLessThan(1e-5);
+    expect(relativeError(dqkv, expected)).toBeLessThan(1e-5);
   });
 
   test('a store is reused by the next step, and a repetition is bit-equal', async () => {
     const dims = { B: 3, T: 11, H: 2, D: 5 };
     const passes = cutAt(4, 5, 6, 11);
-    const store = KvStore.create(opened.gpu, { columns: dims.T, B: dims.B, C: dims.H * dims.D });
+    const store = KvStore.create(gpu, { columns: dims.T, B: dims.B, C: dims.H * dims.D });
     const [one, two] = [sample(dims, 5), sample(dims, 6)];
-    const before = await run(opened.gpu, one, passes, form, { store });
-    expectNear(await run(opened.gpu, two, passes, form, { store }), two);
-    const again = await run(opened.gpu, one, passes, form, { store });
+    const before = await run(gpu, one, passes, form, { store });
+    expectNear(await run(gpu, two, passes, form, { store }), two);
+    const again = await run(gpu, one, passes, form, { store });
     expect(again.out).toEqual(before.out);
     expect(again.dqkv).toEqual(before.dqkv);
     store.free();
@@ -230,39 +200,40 @@ describe.each(FORMS)('attention, %s', form => {
 
   test('a store may be longer than what is used of it', async () => {
     const data = sample({ B: 2, T: 7, H: 2, D: 3 }, 7);
-    const store = KvStore.create(opened.gpu, { columns: 10, B: 2, C: 6 });
-    expectNear(await run(opened.gpu, data, cutAt(3, 7), form, { store }), data);
+    const store = KvStore.create(gpu, { columns: 10, B: 2, C: 6 });
+    expectNear(await run(gpu, data, cutAt(3, 7), form, { store }), data);
     store.free();
   });
 
   test('grids over the limit of workgroups are folded', async () => {
     const data = sample({ B: 3, T: 11, H: 3, D: 3 }, 8);
-    expectNear(await run(narrow.gpu, data, cutAt(5, 6, 11), form), data);
+    expectNear(await run(narrow, data, cutAt(5, 6, 11), form), data);
   });
 
   test('scores of a few hundred neither overflow nor vanish', async () => {
     const data = sample({ B: 2, T: 12, H: 2, D: 5 }, 9, 12);
     // An exponent near 100 in float32 is off by 100 * 2^-24, and so is the weight that it gives: 1e-5 is too tight.
-    expectNear(await run(opened.gpu, data, cutAt(6, 12), form), data, 1e-4);
+    expectNear(await run(gpu, data, cutAt(6, 12), form), data, 1e-4);
   });
 });
 
-test('memory: one pass makes no gradient store, several make one, and all of it comes back', async () => {
-  const { gpu } = opened;
+test('memory: inference makes no records, training makes them once, and all of it comes back', async () => {
   const live = gpu.pool.memory.live;
   const data = sample({ B: 2, T: 6, H: 1, D: 4 }, 10);
   const store = KvStore.create(gpu, { columns: 6, B: 2, C: 4 });
-  const size = store.kv.bytes;
-  await run(gpu, data, cutAt(6), 'plain', { store });
-  expect(gpu.pool.memory.live - live).toBe(size);
-  await run(gpu, data, cutAt(3, 6), 'plain', { store });
-  expect(gpu.pool.memory.live - live).toBe(2 * size);
+  const kept = store.kv.bytes;
+  const unrecorded = cutAt(3, 6).map(pass => ({ ...pass, recorded: false }));
+  await run(gpu, data, unrecorded, 'plain', { store });
+  expect(gpu.pool.memory.live - live).toBe(kept);
+  for (let step = 0; step < 2; step++) {
+    await run(gpu, data, cutAt(3, 6), 'plain', { store });
+    expect(gpu.pool.memory.live - live).toBe(kept + 4 * 6 * 2 * (2 * 4 + 2));
+  }
   store.free();
   expect(gpu.pool.memory.live).toBe(live);
 });
 
 test('a pass whose own gradient is not wanted still passes on that of earlier columns', async () => {
-  const { gpu } = opened;
   const [B, H, D] = [2, 1, 3];
   const data = sample({ B, T: 5, H, D }, 11);
   const expected = await run(gpu, data, cutAt(3, 5), 'plain');
@@ -277,17 +248,41 @@ test('a pass whose own gradient is not wanted still passes on that of earlier co
   attention.backward(gpu, late, late.dOut, {});
   const dqkv = empty(gpu, early.inputs.qkv.shape);
   attention.backward(gpu, early, early.dOut, { qkv: { tensor: dqkv, beta: 0 } });
-  expect(error(await read(dqkv), expected.dqkv.subarray(0, dqkv.size))).toBeLessThan(1e-6);
+  expect(relativeError(await read(dqkv), expected.dqkv.subarray(0, dqkv.size))).toBeLessThan(1e-6);
+});
+
+test('on a tape, a pass of which only the keys and values are used gets their gradients', async () => {
+  const [B, H, D] = [2, 2, 3];
+  const data = sample({ B, T: 7, H, D }, 13);
+  const store = KvStore.create(gpu, { columns: 7, B, C: H * D });
+  const first = upload(gpu, data.first, [B]);
+  const [early, late] = [
+    { t0: 0, t1: 4 },
+    { t0: 4, t1: 7 },
+  ];
+  const tape = new Tape(gpu);
+  const inputs = [early, late].map(pass => rows(gpu, data.qkv, B, pass));
+  const gradients = inputs.map(qkv => empty(gpu, qkv.shape));
+  for (const [i, qkv] of inputs.entries()) tape.watch(qkv, gradients[i]!);
+  tape.apply(attention, { qkv: inputs[0]! }, { store, t0: early.t0, first, heads: H });
+  const out = tape.apply(attention, { qkv: inputs[1]! }, { store, t0: late.t0, first, heads: H });
+  tape.backward(out, rows(gpu, data.dOut, B, late));
+
+  const used = arr(data.dOut.shape, i => (i < late.t0 * B * H * D ? 0 : data.dOut.data[i]!));
+  const expected = attentionBackward(data.qkv, data, used).data;
+  const dqkv = [...(await read(gradients[0]!)), ...(await read(gradients[1]!))];
+  expect(relativeError(dqkv, expected)).toBeLessThan(1e-5);
 });
 
 describe('faults are named', () => {
   test('passes that run backward in the wrong order', async () => {
     const data = sample({ B: 1, T: 4, H: 1, D: 2 }, 12);
-    const store = KvStore.create(opened.gpu, { columns: 4, B: 1, C: 2 });
-    store.gradColumns = 2;
-    await expect(run(opened.gpu, data, cutAt(4), 'plain', { store })).rejects.toThrow(/last to first/);
+    const store = KvStore.create(gpu, { columns: 4, B: 1, C: 2 });
+    const early = cutAt(2, 4).map(pass => ({ ...pass, recorded: pass.t0 > 0 }));
+    await run(gpu, data, early, 'plain', { store });
+    await expect(run(gpu, data, cutAt(4), 'plain', { store })).rejects.toThrow(/last to first/);
     store.reset();
-    expectNear(await run(opened.gpu, data, cutAt(4), 'plain', { store }), data);
+    expectNear(await run(gpu, data, cutAt(4), 'plain', { store }), data);
     store.free();
   });
 
@@ -297,7 +292,6 @@ describe('faults are named', () => {
     { what: 'a pass beyond the store', C: 6, heads: 2, t0: 3, width: 18, error: /not in the store/ },
     { what: 'qkv of another width', C: 6, heads: 2, t0: 0, width: 12, error: /qkv must be/ },
   ])('$what', ({ C, heads, t0, width, error: message }) => {
-    const { gpu } = opened;
     const store = KvStore.create(gpu, { columns: 4, B: 2, C });
     const first = upload(gpu, new Uint32Array(2), [2]);
     const qkv = empty(gpu, [4, width]);

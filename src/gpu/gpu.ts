@@ -1,6 +1,6 @@
 // The device: records dispatches, submits them, reads back, and turns the device's faults into exceptions.
 // Knows buffers by range and kernels by name; knows no shapes, no ops. Each Gpu stands alone: two in one process work.
-import { GpuError, GpuLostError, GpuOutOfMemoryError, GpuValidationError } from './errors.ts';
+import { GpuCompileError, GpuError, GpuLostError, GpuOutOfMemoryError, GpuValidationError } from './errors.ts';
 import { Kernels, type Range } from './kernels.ts';
 import { BufferPool, type PoolBuffer, type Watch } from './pool.ts';
 import { Profiler } from './profiler.ts';
@@ -89,7 +89,10 @@ export class Gpu {
       maxGroups: Math.min(device.limits.maxComputeWorkgroupsPerDimension, options.limits?.maxGroups ?? Infinity),
     };
     const fail = (error: GpuError): void => {
-      // A compile error explains the invalid pipeline that follows it, so the first fault is the one to keep.
+      // The first fault is the one to keep, except that a compile error explains the invalid pipeline and submit
+      // that were reported before it.
+      const explains = error instanceof GpuCompileError && !(this.#failure instanceof GpuCompileError);
+      if (explains) this.#failure = error;
       this.#failure ??= error;
     };
     const watch: Watch = (label, kind, create) => this.#watch(label, kind, create);

@@ -1,26 +1,30 @@
 // Causal multi-head attention of one pass over columns [t0, t1) of a row, against a K/V store of all columns.
 // Knows the store's layout and which form of the kernels an adapter runs; knows no projections: qkv comes in.
-import type { Gpu } from '../gpu/gpu.ts';
+import type { Gpu, Launch } from '../gpu/gpu.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 
 /**
- * Keys and values of a layer for every column of the batch, and room for their gradients.
+ * Keys and values of a layer for every column of the batch, and what the backward of a pass leaves for the keys
+ * and values of earlier passes.
  *
- * Time-major rows s*B + b of 2C values, k then v, as they lie in qkv; one buffer for both keeps the backward
- * kernels within eight bindings. Passes append their columns in order. Their backwards run last to first: each
- * adds to the gradients of the columns before its own, and finds those of its own columns complete. A pass that
- * was not recorded never collects the gradients of its columns, which makes its keys and values constants.
+ * `kv` is time-major: rows s*B + b of 2C values, k then v, as they lie in qkv. Passes append their columns in order.
+ *
+ * Backwards run last to first. Each leaves a record of its queries (q, dOut, log-sum-exp, delta), so that an
+ * earlier pass finds all queries that saw its keys and computes their gradients once, complete. The alternative,
+ * gradient stores that every pass adds to, reads and writes all earlier columns for each latent column. A pass
+ * that was not recorded leaves no record and collects no gradient: its keys and values are constants.
  */
 export class KvStore {
   readonly kv: Tensor;
   readonly columns: number;
   readonly B: number;
   readonly C: number;
-  /** Columns [0, gradColumns) of the gradients hold sums of later passes; 0 before the first backward of a step. */
-  gradColumns = 0;
   #gpu: Gpu;
-  #dkv: Tensor | undefined;
+  #records: Tensor | undefined;
+  /** Rows [recordStart, columns) of the records are filled; columns from `earliest` on have run backward. */
+  #recordStart: number;
+  #earliest: number;
 
   /** Room for `columns` columns of `B` rows, keys and values `C` wide. Contents are undefined until appended. */
   static create(gpu: Gpu, size: { columns: number; B: number; C: number }): KvStore {
@@ -32,24 +36,40 @@ export class KvStore {
     this.columns = columns;
     this.B = B;
     this.C = C;
+    this.#recordStart = columns;
+    this.#earliest = columns;
     this.kv = empty(gpu, [columns * B, 2 * C]);
   }
 
-  /** Gradients of `kv`, of the same shape. Made when a pass after the first runs backward: inference needs none. */
-  get dkv(): Tensor {
-    this.#dkv ??= empty(this.#gpu, this.kv.shape);
-    return this.#dkv;
+  /**
+   * Room for the records of columns [t0, t1): the tensor [columns*B, heads, 2D+2], made at the first backward so
+   * that inference pays nothing, and the `shift` by which column t lies in row t + shift. Filled rows stay at the
+   * end; unrecorded passes take none, hence the shift. The first pass (t0 = 0) ends the step.
+   */
+  record(t0: number, t1: number, heads: number): { records: Tensor; shift: number } {
+    if (t1 > this.#earliest)
+      throw new Error(
+        `attention: columns [${t0}, ${t1}) run backward after a pass from column ${this.#earliest}; ` +
+          'passes run backward last to first, and reset() starts afresh',
+      );
+    const shift = this.#recordStart - t1;
+    this.#records ??= empty(this.#gpu, [this.columns * this.B, heads, (2 * this.C) / heads + 2]);
+    this.#recordStart = shift + t0;
+    this.#earliest = t0;
+    if (t0 === 0) this.reset();
+    return { records: this.#records, shift };
   }
 
-  /** Forgets accumulated gradients, where a step ended without the backward of its first pass. */
+  /** Forgets the records, where a step ended without the backward of its first pass. */
   reset(): void {
-    this.gradColumns = 0;
+    this.#recordStart = this.columns;
+    this.#earliest = this.columns;
   }
 
   free(): void {
     this.kv.free();
-    this.#dkv?.free();
-    this.#dkv = undefined;
+    this.#records?.free();
+    this.#records = undefined;
   }
 }
 
@@ -70,6 +90,12 @@ export interface AttentionAttrs {
   readonly form?: AttentionForm;
 }
 
+/**
+ * Head widths up to this are written out. SwiftShader's compile time grows with the square of the text: all three
+ * kernels take 0.4 s at D = 16, 4 s at 64, 20 s at 128.
+ */
+const UNROLL_LIMIT = 64;
+
 interface Sizes {
   readonly t0: number;
   readonly t1: number;
@@ -85,11 +111,12 @@ interface Sizes {
  * keys and values are appended first. Head width D = C/H is 1 to 128. Columns before `first` give zeros.
  * Formula: Vaswani et al. 2017 (arXiv 1706.03762) eq. 1; as FlashAttention-2 (arXiv 2307.08691) computes it.
  *
- * The gradient of the store's earlier columns is carried by `store`, not by the tape: so the backward of every
- * recorded pass must run, last to first, even where nothing but its keys and values was used.
+ * The backward of every recorded pass must run, last to first, even where nothing but its keys and values was used.
  */
 export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
   name: 'attention',
+  // The gradient of the store's earlier columns is carried by the store, not by the tape.
+  sideEffect: true,
 
   forward(gpu, { qkv }, attrs) {
     const sizes = check(qkv, attrs);
@@ -97,12 +124,14 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     const { kv } = attrs.store;
     const rows = (t1 - t0) * B;
     // kv[t0:t1] = k, v
-    const n = rows * 2 * C;
-    gpu.run('kv_append', { qkv, kv }, { n, C, row0: t0 * B }, { groups: Math.ceil(n / 64) });
+    const consts = gpu.cpuRun ? { WG: 4, ITEMS: 16 } : { WG: 64, ITEMS: 4 };
+    const chunks = Math.ceil((2 * C) / (consts.WG * consts.ITEMS));
+    const copy = { groups: rows * chunks, consts, unroll: true };
+    gpu.run('kv-append', { qkv, kv }, { C, row0: t0 * B, rows, chunks }, copy);
     // out, lse = softmax(q · kᵀ * scale) · v
     const output = empty(gpu, [rows, C]);
     const lse = empty(gpu, [rows, H]);
-    const { kernel, how } = pick(gpu, 'attention_forward', sizes, t1 - t0, attrs.form);
+    const { kernel, how } = pick(gpu, 'attention-forward', sizes, attrs.form);
     gpu.run(
       kernel,
       { qkv, kv, first: attrs.first, out: output, lse },
@@ -113,46 +142,43 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
   },
 
   backward(gpu, { inputs: { qkv }, attrs, output, saved: { lse } }, dOutput, d) {
-    const { store, first } = attrs;
+    const { store, first, form } = attrs;
+    const { kv, columns: end } = store;
     const sizes = check(qkv, attrs);
     const { t0, t1, B, H, D } = sizes;
-    if (store.gradColumns > 0 && store.gradColumns < t1)
-      throw new Error(
-        `attention: columns [${t0}, ${t1}) run backward after a pass from column ${store.gradColumns}; ` +
-          'passes run backward last to first, and reset() starts afresh',
-      );
-    // Earlier columns may need their gradient even where this pass's own do not.
+    const { records, shift } = store.record(t0, t1, H);
+    const beta = d.qkv?.beta ?? 0;
+    // Earlier passes need the records even where this one's gradient is not wanted.
     const dqkv = d.qkv?.tensor ?? empty(gpu, qkv.shape);
-    const delta = empty(gpu, lse.shape);
-    // A pass that is alone has no columns before it and none after it: nothing is read or written.
-    const carries = t0 > 0 || store.gradColumns > 0;
-    const dkv = carries ? store.dkv : empty(gpu, [1]);
-    const params = { t0, t1, B, H, scale: D ** -0.5, beta: d.qkv?.beta ?? 0 };
-    const inputs = { qkv, kv: store.kv, first, dOut: dOutput, lse };
     // forward: out, lse = softmax(q · kᵀ * scale) · v
-    const dq = pick(gpu, 'attention_dq', sizes, t1 - t0, attrs.form);
-    gpu.run(dq.kernel, { ...inputs, out: output, dqkv, delta }, params, dq.how);
-    const dkvPick = pick(gpu, 'attention_dkv', sizes, t1, attrs.form);
-    const accumulated = store.gradColumns > 0 ? 1 : 0;
-    gpu.run(dkvPick.kernel, { ...inputs, delta, dqkv, dkv }, { ...params, accumulated }, dkvPick.how);
-    store.gradColumns = t0;
-    delta.free();
-    if (!carries) dkv.free();
-    if (!d.qkv) dqkv.free();
+    const dq = pick(gpu, 'attention-dq', sizes, form);
+    const bind = { qkv, kv, first, out: output, dOut: dOutput, lse, dqkv, records };
+    gpu.run(dq.kernel, bind, { t0, t1, B, H, scale: D ** -0.5, beta, shift }, dq.how);
+    const dkv = pick(gpu, 'attention-dkv', sizes, form);
+    if (d.qkv) gpu.run(dkv.kernel, { kv, first, records, dqkv }, { t0, t1, B, H, beta, shift, end }, dkv.how);
+    else dqkv.free();
   },
 };
 
 /**
- * The kernel and launch for `columns` queries (or keys) of each row and head. The quad form wins where loads are
- * dear, on CPU-run adapters, unless there is one query a head: then its other three lanes would idle, while in
- * the plain form a quad's lanes are four heads.
+ * The kernel and its launch for a pass. The quad form wins where loads are dear, on CPU-run adapters, unless there
+ * is one query a head: then its other three lanes would idle, while in the plain form a quad's lanes are four heads.
  */
-function pick(gpu: Gpu, name: string, { t0, t1, B, H, D }: Sizes, columns: number, form?: AttentionForm) {
-  const shared = gpu.cpuRun && gpu.features.has('subgroups') && t1 - t0 > 1;
+function pick(
+  gpu: Gpu,
+  name: string,
+  { t0, t1, B, H, D }: Sizes,
+  form?: AttentionForm,
+): { kernel: string; how: Launch } {
+  const columns = t1 - t0;
+  const shared = gpu.cpuRun && gpu.features.has('subgroups') && columns > 1;
   const quad = (form ?? (shared ? 'quad' : 'plain')) === 'quad';
   const WG = gpu.cpuRun ? 4 : 64;
   const groups = quad ? Math.ceil(columns / WG) * B * H : Math.ceil((columns * B * H) / WG);
-  return { kernel: quad ? `${name}_quad` : name, how: { groups, consts: { D, WG }, unroll: true } };
+  return {
+    kernel: quad ? `${name}-quad` : name,
+    how: { groups, consts: { D, WG }, unroll: D <= UNROLL_LIMIT },
+  };
 }
 
 function check(qkv: Tensor, { store, t0, first, heads }: AttentionAttrs): Sizes {

@@ -3,7 +3,7 @@
 
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { ceilDiv, expectSize, pieces, rowsOf, runFlat } from './launch.ts';
+import { ceilDiv, defaultRowForm, expectSize, pieces, type RowForm, rowsOf, runFlat } from './launch.ts';
 import { sum } from './reduce.ts';
 
 type Inputs = { logits: Tensor };
@@ -16,17 +16,20 @@ export interface CrossEntropyAttrs {
   readonly scale: number;
   /** false where only the loss is wanted: the gradient is then not computed. Default true. */
   readonly gradient?: boolean;
+  /** Layout of the kernel; by adapter and shape where it is not given. */
+  readonly form?: RowForm;
 }
 
 /** loss [1] = scale * sum over r of (log(sum over v of exp(logits[r, v])) - logits[r, targets[r]]). logits [R, V]. */
 export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
   name: 'cross-entropy',
 
-  forward(gpu, { logits }, { targets, scale, gradient = true }) {
+  forward(gpu, { logits }, { targets, scale, gradient = true, form }) {
     const [R, V] = logits.shape;
     if (R === undefined || V === undefined || logits.shape.length !== 2)
       throw new Error(`cross-entropy: logits have shape [${logits.shape}], expected [R, V]`);
     expectSize('cross-entropy', 'targets', targets, R);
+    const wide = (form ?? defaultRowForm(gpu, R, V)) === 'workgroup';
     const losses = empty(gpu, [R]);
     const dlogits = empty(gpu, gradient ? [R, V] : [1]);
     for (const [rowStart, rowEnd] of pieces(gpu, R, 4 * V)) {
@@ -36,9 +39,18 @@ export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
         losses,
         dlogits: gradient ? rowsOf(dlogits, V, rowStart, rowEnd) : dlogits,
       };
-      const params = { R: rowEnd - rowStart, V, rowStart, scale };
-      const launch = { groups: ceilDiv(rowEnd - rowStart, 16), consts: { GRADIENT: gradient }, unroll: true };
-      gpu.run('cross-entropy', bind, params, launch);
+      const rows = rowEnd - rowStart;
+      const launch = {
+        groups: wide ? rows : ceilDiv(rows, 16),
+        consts: { GRADIENT: gradient },
+        unroll: true,
+      };
+      gpu.run(
+        wide ? 'cross-entropy-workgroup' : 'cross-entropy',
+        bind,
+        { R: rows, V, rowStart, scale },
+        launch,
+      );
     }
     const output = sum(gpu, losses, scale);
     losses.free();

@@ -65,7 +65,7 @@ export const embedding: Op<Inputs, EmbeddingAttrs> = {
     const groups = ceilDiv(M * ceilDiv(C, COLS), 64);
     for (const [vStart, vEnd] of pieces(gpu, V, 4 * C)) {
       const bind = { wte: rowsOf(wte, C, vStart, vEnd), wpe, ids, positions, y: output };
-      gpu.run('embedding', bind, { M, C, vStart, vEnd }, { groups });
+      gpu.run('embedding', bind, { M, C, vStart, vEnd }, { groups, unroll: true });
     }
     return { output, saved: {} };
   },

@@ -22,5 +22,5 @@ export function copyRange(
   count: number,
   beta: 0 | 1 = 0,
 ): void {
-  y.gpu.run('copy', { x, y }, { count, xStart, yStart, beta }, { groups: ceilDiv(count, 256) });
+  y.gpu.run('copy', { x, y }, { count, xStart, yStart, beta }, { groups: ceilDiv(count, 256), unroll: true });
 }

@@ -46,5 +46,5 @@ export const gatherRows: Op<Inputs, GatherAttrs> = {
 function gather(gpu: Gpu, x: Tensor, index: Tensor, y: Slot, C: number): void {
   const R = index.size;
   const groups = ceilDiv(R * ceilDiv(C, COLS), 64);
-  gpu.run('gather-rows', { x, index, y: y.tensor }, { R, C, beta: y.beta }, { groups });
+  gpu.run('gather-rows', { x, index, y: y.tensor }, { R, C, beta: y.beta }, { groups, unroll: true });
 }

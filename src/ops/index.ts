@@ -1,8 +1,33 @@
-// The table of ops. The type makes a missing backward a compile error: an op either has one or says that it is
-// not differentiable. Tests, the bench and the structure check go by this table.
+// The table of ops. Its type makes a missing backward a compile error: an op has one, or says that it is not
+// differentiable. Tests, the bench and the structure check go by this table.
+import type { Op } from '../tape.ts';
+import { add } from './add.ts';
+import { attention } from './attention.ts';
+import { crossEntropy } from './cross-entropy.ts';
+import { embedding } from './embedding.ts';
+import { feedback } from './feedback.ts';
+import { gatherRows } from './gather-rows.ts';
+import { gelu } from './gelu.ts';
+import { layernorm } from './layernorm.ts';
 import { linear, matmul } from './matmul.ts';
+import { sliceRows } from './slice-rows.ts';
 
-export const ops = {
-  matmul,
+/** An op's row: whatever its inputs and attributes, it carries its backward. */
+type Row<T> = T extends Op<infer I, infer A, infer S> ? Op<I, A, S> : never;
+type Table<T> = { readonly [K in keyof T]: Row<T[K]> };
+
+const table = <T extends Table<T>>(rows: T): T => rows;
+
+export const ops = table({
+  add,
+  attention,
+  'cross-entropy': crossEntropy,
+  embedding,
+  feedback,
+  'gather-rows': gatherRows,
+  gelu,
+  layernorm,
   linear,
-};
+  matmul,
+  'slice-rows': sliceRows,
+});

@@ -28,6 +28,17 @@ export function expectSize(op: string, name: string, tensor: Tensor, size: numbe
     throw new Error(`${op}: ${name} has ${tensor.size} elements (shape [${tensor.shape}]), expected ${size}`);
 }
 
+/** How a kernel over rows is laid out: a thread a row (or a few), without barriers, or a workgroup a row. */
+export type RowForm = 'thread' | 'workgroup';
+
+/**
+ * The form used where none was asked for. Barriers are dear on a CPU-run adapter, threads that read far apart on a
+ * GPU; but a few long rows a thread each would leave even a CPU's lanes idle.
+ */
+export function defaultRowForm(gpu: Gpu, rows: number, width: number): RowForm {
+  return gpu.cpuRun && !(rows <= 8 && width >= 1024) ? 'thread' : 'workgroup';
+}
+
 /**
  * Cuts `rows` rows of `rowBytes` into [from, to) pieces that a binding can span. Pieces start at multiples of 64
  * rows, hence at bindable offsets. Throws an Error where not even 64 rows fit.
@@ -63,6 +74,6 @@ export function runFlat(
   for (const [from, to] of pieces(gpu, size, 4)) {
     const bound = Object.fromEntries(tensors.map(([name, tensor]) => [name, rowsOf(tensor, 1, from, to)]));
     const groups = ceilDiv(to - from, FLAT_GROUP);
-    gpu.run(kernel, { ...bound, ...whole }, params(from, to - from), { groups });
+    gpu.run(kernel, { ...bound, ...whole }, params(from, to - from), { groups, unroll: true });
   }
 }

@@ -2,50 +2,63 @@
 
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { ceilDiv, expectShape, widthOf } from './launch.ts';
+import { ceilDiv, defaultRowForm, expectShape, type RowForm, widthOf } from './launch.ts';
 import { sumRows } from './reduce.ts';
 
 type Inputs = { x: Tensor; gamma: Tensor; beta: Tensor };
-type Attrs = { eps: number };
+
+export interface LayernormAttrs {
+  /** Added to the variance; GPT-2 has 1e-5. */
+  readonly eps: number;
+  /** Layout of the kernels; by adapter and shape where it is not given. */
+  readonly form?: RowForm;
+}
+
 type Saved = { mean: Tensor; rstd: Tensor };
 
 /** Rows a thread takes: several share loads of gamma and beta, but few rows must still fill the cores. */
 const rowsPerThread = (M: number): number => (M >= 256 ? 4 : 1);
 
 /** y = (x - mean) / sqrt(variance + eps) * gamma + beta a row. x [M, C] in any shape; gamma, beta [C]. */
-export const layernorm: Op<Inputs, Attrs, Saved> = {
+export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
   name: 'layernorm',
 
-  forward(gpu, { x, gamma, beta }, { eps }) {
+  forward(gpu, { x, gamma, beta }, { eps, form }) {
     const C = widthOf(x);
     const M = x.size / C;
     expectShape('layernorm', 'gamma', gamma, [C]);
     expectShape('layernorm', 'beta', beta, [C]);
     const output = empty(gpu, x.shape);
     const saved = { mean: empty(gpu, [M]), rstd: empty(gpu, [M]) };
-    const ROWS = rowsPerThread(M);
-    const launch = { groups: ceilDiv(M, 16 * ROWS), consts: { ROWS }, unroll: true };
-    gpu.run('layernorm', { x, gamma, beta, y: output, ...saved }, { M, C, eps }, launch);
+    const bind = { x, gamma, beta, y: output, ...saved };
+    if ((form ?? defaultRowForm(gpu, M, C)) === 'workgroup') {
+      gpu.run('layernorm-workgroup', bind, { M, C, eps }, { groups: M });
+    } else {
+      const ROWS = rowsPerThread(M);
+      const launch = { groups: ceilDiv(M, 16 * ROWS), consts: { ROWS }, unroll: true };
+      gpu.run('layernorm', bind, { M, C, eps }, launch);
+    }
     return { output, saved };
   },
 
   // y = n gamma + beta with n = (x - mean) rstd:
   //   dgamma = sum over rows of dy n,  dbeta = sum over rows of dy,
   //   dx = rstd (g - average(g) - n average(g n)) with g = dy gamma, since mean and rstd depend on x too.
-  backward(gpu, { inputs: { x, gamma }, saved }, dOutput, d) {
+  backward(gpu, { inputs: { x, gamma }, attrs, saved }, dOutput, d) {
     const C = widthOf(x);
     const M = x.size / C;
-    const ROWS = rowsPerThread(M);
+    const wide = (attrs.form ?? defaultRowForm(gpu, M, C)) === 'workgroup';
+    const ROWS = wide ? 4 : rowsPerThread(M);
     const PARTS = d.gamma !== undefined || d.beta !== undefined;
     const blocks = ceilDiv(M, ROWS);
     const gammaParts = empty(gpu, PARTS ? [blocks, C] : [1]);
     const betaParts = empty(gpu, PARTS ? [blocks, C] : [1]);
     const dx = d.x?.tensor ?? empty(gpu, x.shape);
     gpu.run(
-      'layernorm-backward',
+      wide ? 'layernorm-backward-workgroup' : 'layernorm-backward',
       { x, gamma, ...saved, dy: dOutput, dx, gammaParts, betaParts },
       { M, C, beta: d.x?.beta ?? 0 },
-      { groups: ceilDiv(M, 16 * ROWS), consts: { ROWS, PARTS }, unroll: true },
+      { groups: wide ? blocks : ceilDiv(blocks, 16), consts: { ROWS, PARTS }, unroll: true },
     );
     if (!d.x) dx.free();
     if (d.gamma) sumRows(gpu, gammaParts, d.gamma);

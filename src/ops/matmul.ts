@@ -3,6 +3,7 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import type { Op, Slot } from '../tape.ts';
+import { sumRows } from './reduce.ts';
 
 /** A stored matrix and whether the product reads it transposed. */
 export interface Operand {
@@ -13,13 +14,10 @@ export interface Operand {
 /** The forms of the product: workgroup-memory tiles for GPUs, registers shared in quads for CPU-run adapters. */
 export type MatmulVariant = 'tiled' | 'quad16' | 'quad32';
 
-/** Rows of a long column that one thread sums before the second pass. */
-const BLOCK_ROWS = 256;
-
 /** The form used when nothing was measured. */
-export function defaultVariant(gpu: Gpu, M: number, N: number): MatmulVariant {
+export function defaultVariant(gpu: Gpu): MatmulVariant {
   if (!gpu.cpuRun || !gpu.features.has('subgroups')) return 'tiled';
-  return M > 16 && N > 16 ? 'quad32' : 'quad16';
+  return 'quad16';
 }
 
 export interface ProductOptions {
@@ -55,7 +53,7 @@ export function product(gpu: Gpu, a: Operand, b: Operand, out: Slot, options: Pr
     const aView = batch > 1 ? a.matrix : a.transposed ? a.matrix.rows(k0, k1) : a.matrix.rows(m0, m1);
     const bView = batch > 1 ? b.matrix : b.transposed ? b.matrix.rows(n0, n1) : b.matrix.rows(k0, k1);
     const cView = batch > 1 ? out.tensor : out.tensor.rows(m0, m1);
-    const variant = options.variant ?? defaultVariant(gpu, m1 - m0, n1 - n0);
+    const variant = options.variant ?? defaultVariant(gpu);
     const params = {
       M: m1 - m0,
       N: n1 - n0,
@@ -131,31 +129,13 @@ function launch(
   }
   const side = variant === 'quad16' ? 16 : 32;
   const tiles = Math.ceil(params.M / side) * Math.ceil(params.N / side) * params.batch;
-  const consts = { MI: side / 4, NJ: side / 4, BIAS };
+  const consts = { MI: side / 4, NJ: side / 4, KU: side === 16 ? 4 : 1, BIAS };
   gpu.run('matmul-quad', bind, params, { groups: Math.ceil(tiles / 2), consts, unroll: true });
 }
 
 function matrixShape(tensor: Tensor, batch: number): [number, number] {
   const columns = tensor.shape.at(-1)!;
   return [tensor.size / columns / batch, columns];
-}
-
-/** y[n] = sum over m of x[m, n], into a slot: the gradient of a bias. */
-export function columnSums(gpu: Gpu, x: Tensor, out: Slot): void {
-  const [M, N] = matrixShape(x, 1);
-  const blocks = Math.ceil(M / BLOCK_ROWS);
-  const sum = (from: Tensor, rows: number, each: number, to: Slot): void =>
-    gpu.run(
-      'column-sums',
-      { x: from, y: to.tensor },
-      { M: rows, N, rows: each, beta: to.beta },
-      { groups: Math.ceil((Math.ceil(rows / each) * N) / 16) },
-    );
-  if (blocks === 1) return sum(x, M, M, out);
-  const partial = empty(gpu, [blocks, N]);
-  sum(x, M, BLOCK_ROWS, { tensor: partial, beta: 0 });
-  sum(partial, blocks, blocks, out);
-  partial.free();
 }
 
 export interface MatmulAttrs {
@@ -205,6 +185,6 @@ export const linear: Op<{ x: Tensor; w: Tensor; b?: Tensor }, { readonly variant
     // y = x·w + b
     if (d.x) product(gpu, { matrix: dy, transposed: false }, { matrix: w, transposed: true }, d.x, attrs);
     if (d.w) product(gpu, { matrix: x, transposed: true }, { matrix: dy, transposed: false }, d.w, attrs);
-    if (d.b) columnSums(gpu, dy, d.b);
+    if (d.b) sumRows(gpu, dy, d.b);
   },
 };

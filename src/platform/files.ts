@@ -46,7 +46,7 @@ export const nodeFiles: Files = {
       const partial = path + PARTIAL;
       const replaced = path + REPLACED;
       await rm(partial, { recursive: true, force: true });
-      await mkdir(partial, { recursive: true });
+      await makeFolders(partial);
       for (const [name, content] of Object.entries(contents))
         await writeDurably(join(partial, name), content);
       await syncFolder(partial);
@@ -65,10 +65,27 @@ export const nodeFiles: Files = {
 
   makeFolder: path =>
     attempt('write', path, async () => {
-      await mkdir(path, { recursive: true });
+      await makeFolders(path);
       await access(path, constants.W_OK);
     }),
 };
+
+/**
+ * Node's own recursive mkdir (24.21) never returns where mkdir says ENOENT although the parent exists, as under
+ * /proc, so the steps are ours.
+ */
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const parent = dirname(path);
+    if (code(error) === 'EEXIST' && (await isFolder(path))) return;
+    if (code(error) !== 'ENOENT' || parent === path) throw error;
+    if (await present(parent)) throw new UserError(`${path}: cannot write: no folder can be made here`);
+    await makeFolders(parent);
+    await mkdir(path);
+  }
+}
 
 async function writeDurably(path: string, content: Uint8Array | string): Promise<void> {
   let file: FileHandle | undefined;

@@ -131,10 +131,13 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
   forward: ({ qkv }, attrs) => attentionForward(qkv!, attrs),
   backward: ({ qkv }, attrs, dOut) => ({ qkv: attentionBackward(qkv!, attrs, dOut) }),
   attrs(gpu, { B, H, first }, { T, D }) {
-    // One pass never needs the store's gradients, so its keys and values are all there is to free.
     const store = KvStore.create(gpu, { columns: T, B, C: H * D });
     const columns = upload(gpu, first, [B]);
-    return { attrs: { store, t0: 0, first: columns, heads: H }, owned: { kv: store.kv, first: columns } };
+    const { records } = store.record(0, T, H);
+    return {
+      attrs: { store, t0: 0, first: columns, heads: H },
+      owned: { kv: store.kv, records, first: columns },
+    };
   },
   // A query sees (T+1)/2 keys on average, each 2D multiply-adds; qkv is read, k and v stored, out written.
   cost: ({ B, T, H, D }) => ({

@@ -1,6 +1,27 @@
 // The table of op rows, by op name. The structure check wants every op of src/ops/index.ts here.
+import { addCase } from './add.ts';
+import { attentionCase } from './attention.ts';
 import type { OpCase } from './case.ts';
+import { crossEntropyCase } from './cross-entropy.ts';
+import { embeddingCase } from './embedding.ts';
+import { feedbackCase } from './feedback.ts';
+import { gatherRowsCase } from './gather-rows.ts';
+import { geluCase } from './gelu.ts';
+import { layernormCase } from './layernorm.ts';
 import { linearCase, matmulCase } from './matmul.ts';
+import { sliceRowsCase } from './slice-rows.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: each row has its own dimensions and attributes.
-export const cases: readonly OpCase<any, any>[] = [matmulCase, linearCase];
+export const cases: readonly OpCase<any, any>[] = [
+  addCase,
+  attentionCase,
+  crossEntropyCase,
+  embeddingCase,
+  feedbackCase,
+  gatherRowsCase,
+  geluCase,
+  layernormCase,
+  linearCase,
+  matmulCase,
+  sliceRowsCase,
+];

@@ -1,7 +1,8 @@
-// Gradient of attention's queries, and delta for the keys' gradient (attention_dkv.wgsl):
+// Gradient of attention's queries, and a record of each query for the keys' gradient (attention-dkv.wgsl):
 //   delta[t,b,h] = sum_d dOut[d] * out[d]
 //   w[s] = exp(q·k[s] * scale - lse),  dScore[s] = w[s] * (dOut·v[s] - delta)
 //   dq[t,b,h,:] = scale * sum_s dScore[s] * k[s,:]       for keys s in [first[b], t]
+//   records[t + shift,b,h,:] = q * scale, dOut, lse, delta
 // The weights are recomputed from the saved log-sum-exp (FlashAttention-2, arXiv 2307.08691, algorithm 2).
 // Grid: one thread a query of a head, (t1-t0)*B*H, heads fastest.
 const D = 16u;
@@ -14,16 +15,17 @@ struct Params {
   H: u32,
   scale: f32, // 1 / sqrt(D)
   beta: u32,  // 0: dqkv is overwritten, 1: added to
+  shift: u32, // query t is kept in row t + shift of records
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;         // [(t1-t0)*B, 3C], C = H*D; only q is read
-@group(0) @binding(1) var<storage, read> kv: array<f32>;          // [columns*B, 2C], columns >= t1
-@group(0) @binding(2) var<storage, read> first: array<u32>;       // [B] first visible column of each row
-@group(0) @binding(3) var<storage, read> out: array<f32>;         // [(t1-t0)*B, C]
-@group(0) @binding(4) var<storage, read> dOut: array<f32>;        // [(t1-t0)*B, C]
-@group(0) @binding(5) var<storage, read> lse: array<f32>;         // [(t1-t0)*B, H]
-@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;  // [(t1-t0)*B, 3C]; only dq is written
-@group(0) @binding(7) var<storage, read_write> delta: array<f32>; // [(t1-t0)*B, H]
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;           // [(t1-t0)*B, 3C], C = H*D; only q is read
+@group(0) @binding(1) var<storage, read> kv: array<f32>;            // [columns*B, 2C], columns >= t1
+@group(0) @binding(2) var<storage, read> first: array<u32>;         // [B] first visible column of each row
+@group(0) @binding(3) var<storage, read> out: array<f32>;           // [(t1-t0)*B, C]
+@group(0) @binding(4) var<storage, read> dOut: array<f32>;          // [(t1-t0)*B, C]
+@group(0) @binding(5) var<storage, read> lse: array<f32>;           // [(t1-t0)*B, H]
+@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;    // [(t1-t0)*B, 3C]; only dq is written
+@group(0) @binding(7) var<storage, read_write> records: array<f32>; // [columns*B, H, 2D+2]
 @group(0) @binding(8) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
@@ -52,7 +54,6 @@ fn main(
     rowDelta += g[d] * out[row * C + h * D + d];
     dq[d] = 0.0;
   }
-  delta[i] = rowDelta;
   let rowLse = lse[i];
 
   for (var s = first[b]; s <= t; s++) {
@@ -79,4 +80,12 @@ fn main(
     if (p.beta != 0u) { old = dqkv[at]; }
     dqkv[at] = old + dq[d] * p.scale;
   }
+  let record = (i + (p.t0 + p.shift) * p.B * p.H) * (2u * D + 2u);
+  // @unroll
+  for (var d = 0u; d < D; d++) {
+    records[record + d] = q[d];
+    records[record + D + d] = g[d];
+  }
+  records[record + 2u * D] = rowLse;
+  records[record + 2u * D + 1u] = rowDelta;
 }

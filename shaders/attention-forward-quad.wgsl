@@ -1,7 +1,9 @@
-// attention_forward.wgsl with keys and values shared by the four lanes of a quad: each lane has its own query,
-// loads one key and value of a block of four, and the quad swaps hand them round. A quarter of the loads,
-// which on a CPU-run adapter are nearly the whole cost (~65 instructions each, a multiply-add 3.5).
+// attention-forward.wgsl with keys and values shared by the four lanes of a quad: each lane has its own query,
+// loads one key and value of a block of four, and the quad swaps hand them round. A quarter of the loads, which
+// on a CPU-run adapter are most of the cost (~65 instructions each, a multiply-add 3.5).
 //   XOR form: after swap j (none, X, Y, diagonal) lane l holds what lane l^j loaded, key s0 + (l^j).
+// Two queries a lane halve the loads again, for a tenth to a sixth of the time and twice the compile time: not worth
+// the text.
 // Grid: one workgroup a (tile of WG queries, row b, head h), heads fastest. A quad's queries are consecutive
 // columns of one (b, h), so loop bounds are workgroup-uniform; surplus lanes repeat the last row and don't store.
 enable subgroups;

@@ -1,4 +1,4 @@
-// attention_dq.wgsl with keys and values shared by the four lanes of a quad, as attention_forward_quad.wgsl
+// attention-dq.wgsl with keys and values shared by the four lanes of a quad, as attention-forward-quad.wgsl
 // explains: a lane has its own query, loads one key and value of a block of four, and after swap j holds those
 // of key s0 + (l^j).
 // Grid: one workgroup a (tile of WG queries, row b, head h), heads fastest.
@@ -14,16 +14,17 @@ struct Params {
   H: u32,
   scale: f32, // 1 / sqrt(D)
   beta: u32,  // 0: dqkv is overwritten, 1: added to
+  shift: u32, // query t is kept in row t + shift of records
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;         // [(t1-t0)*B, 3C], C = H*D; only q is read
-@group(0) @binding(1) var<storage, read> kv: array<f32>;          // [columns*B, 2C], columns >= t1
-@group(0) @binding(2) var<storage, read> first: array<u32>;       // [B] first visible column of each row
-@group(0) @binding(3) var<storage, read> out: array<f32>;         // [(t1-t0)*B, C]
-@group(0) @binding(4) var<storage, read> dOut: array<f32>;        // [(t1-t0)*B, C]
-@group(0) @binding(5) var<storage, read> lse: array<f32>;         // [(t1-t0)*B, H]
-@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;  // [(t1-t0)*B, 3C]; only dq is written
-@group(0) @binding(7) var<storage, read_write> delta: array<f32>; // [(t1-t0)*B, H]
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;           // [(t1-t0)*B, 3C], C = H*D; only q is read
+@group(0) @binding(1) var<storage, read> kv: array<f32>;            // [columns*B, 2C], columns >= t1
+@group(0) @binding(2) var<storage, read> first: array<u32>;         // [B] first visible column of each row
+@group(0) @binding(3) var<storage, read> out: array<f32>;           // [(t1-t0)*B, C]
+@group(0) @binding(4) var<storage, read> dOut: array<f32>;          // [(t1-t0)*B, C]
+@group(0) @binding(5) var<storage, read> lse: array<f32>;           // [(t1-t0)*B, H]
+@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;    // [(t1-t0)*B, 3C]; only dq is written
+@group(0) @binding(7) var<storage, read_write> records: array<f32>; // [columns*B, H, 2D+2]
 @group(0) @binding(8) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
@@ -48,12 +49,12 @@ fn main(
   var g: array<f32, D>; // dOut
   var k: array<f32, D>;
   var dq: array<f32, D>;
-  var rowDelta = 0.0;
+  var delta = 0.0;
   // @unroll
   for (var d = 0u; d < D; d++) {
     q[d] = qkv[row * 3u * C + h * D + d] * p.scale;
     g[d] = dOut[row * C + h * D + d];
-    rowDelta += g[d] * out[row * C + h * D + d];
+    delta += g[d] * out[row * C + h * D + d];
     dq[d] = 0.0;
   }
   let rowLse = lse[row * p.H + h];
@@ -65,10 +66,10 @@ fn main(
     var x2 = 0.0;
     var x3 = 0.0;
     // dOut·v - delta
-    var y0 = -rowDelta;
-    var y1 = -rowDelta;
-    var y2 = -rowDelta;
-    var y3 = -rowDelta;
+    var y0 = -delta;
+    var y1 = -delta;
+    var y2 = -delta;
+    var y3 = -delta;
     // @unroll
     for (var d = 0u; d < D; d++) {
       k[d] = kv[key + d];
@@ -94,13 +95,17 @@ fn main(
   }
 
   if (t <= tLast) {
+    let record = (((t + p.shift) * p.B + b) * p.H + h) * (2u * D + 2u);
     // @unroll
     for (var d = 0u; d < D; d++) {
       let at = row * 3u * C + h * D + d;
       var old = 0.0;
       if (p.beta != 0u) { old = dqkv[at]; }
       dqkv[at] = old + dq[d] * p.scale;
+      records[record + d] = q[d];
+      records[record + D + d] = g[d];
     }
-    delta[row * p.H + h] = rowDelta;
+    records[record + 2u * D] = rowLse;
+    records[record + 2u * D + 1u] = delta;
   }
 }

@@ -3,7 +3,7 @@
 //   out[t,b,h,:] = sum_s exp(score[s] - lse) * v[s,b,h,:]
 //   lse[t,b,h] = log sum_s exp(score[s])
 // The causal limit and the left pads are the bounds of the key loop; a pad query (t < first[b]) sees no key
-// and gets zeros. Every key and value is read by every query: attention_forward_quad.wgsl shares them.
+// and gets zeros. Every key and value is read by every query: attention-forward-quad.wgsl shares them.
 // Grid: one thread a query of a head, (t1-t0)*B*H, heads fastest.
 const D = 16u;
 const WG = 64u;

@@ -1,0 +1,20 @@
+// How an entry point ends under Node: a user's fault is one line on stderr and status 1; a fault of ours keeps its
+// stack trace. Knows processes; knows nothing of what the entry point does.
+import { UserError } from '../errors.ts';
+import { GpuError } from '../gpu/errors.ts';
+
+/** Runs `main`, then lets the process end by itself, so that piped output is not cut. */
+export async function runMain(main: () => Promise<void>): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    process.exitCode = 1;
+    if (error instanceof UserError || error instanceof GpuError) console.error(`error: ${oneLine(error)}`);
+    else console.error(error);
+  }
+}
+
+/** A device's report may span lines; only a shader's compile error is worth them all. */
+function oneLine(error: Error): string {
+  return error.name === 'GpuCompileError' ? error.message : error.message.split('\n')[0]!;
+}
