@@ -27,11 +27,15 @@ export function parseBatch(text: string, file: string, latentId: number): Batch 
   const latentStart = starts[0] ?? T;
   for (const [b, columns] of latentColumns.entries())
     if (columns.some((t, p) => t !== latentStart + p))
-      throw new UserError(`${file}: row ${b} has latents at columns ${columns}, not side by side from column ${latentStart} on`);
+      throw new UserError(
+        `${file}: row ${b} has latents at columns ${columns}, not side by side from column ${latentStart} on`,
+      );
   for (const rows of [ids!, positions!])
-    if (rows.flat().some(value => value < 0)) throw new UserError(`${file}: ids and positions cannot be negative`);
+    if (rows.flat().some(value => value < 0))
+      throw new UserError(`${file}: ids and positions cannot be negative`);
 
-  const timeMajor = (rows: number[][]): number[] => Array.from({ length: T * B }, (_, i) => rows[i % B]![Math.floor(i / B)]!);
+  const timeMajor = (rows: number[][]): number[] =>
+    Array.from({ length: T * B }, (_, i) => rows[i % B]![Math.floor(i / B)]!);
   return {
     B,
     T,

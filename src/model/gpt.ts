@@ -72,7 +72,11 @@ export class Gpt {
     const attrs = { store: state.stores[layer]!, t0, first: state.first, heads: this.config.heads };
     const heads = tape.apply(attention, { qkv }, attrs);
     const [o, residual] = skip > 0 ? [heads, x].map(y => dropRows(tape, y, skip)) : [heads, x];
-    const afterAttention = tape.apply(add, { a: residual!, b: this.#linear(tape, o!, `${name}.attn.c_proj`) }, undefined);
+    const afterAttention = tape.apply(
+      add,
+      { a: residual!, b: this.#linear(tape, o!, `${name}.attn.c_proj`) },
+      undefined,
+    );
     const inner = this.#linear(tape, this.#norm(tape, afterAttention, `${name}.ln_2`), `${name}.mlp.c_fc`);
     const mlp = this.#linear(tape, tape.apply(gelu, { x: inner }, undefined), `${name}.mlp.c_proj`);
     return tape.apply(add, { a: afterAttention, b: mlp }, undefined);
@@ -85,7 +89,11 @@ export class Gpt {
   }
 
   #linear(tape: Tape, x: Tensor, name: string): Tensor {
-    return tape.apply(linear, { x, w: this.parameter(`${name}.weight`), b: this.parameter(`${name}.bias`) }, {});
+    return tape.apply(
+      linear,
+      { x, w: this.parameter(`${name}.weight`), b: this.parameter(`${name}.bias`) },
+      {},
+    );
   }
 }
 

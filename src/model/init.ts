@@ -13,7 +13,11 @@ import { type ModelConfig, parameterShapes } from './config.ts';
 export type InitScale = 'matched' | 'gpt2';
 
 /** Values by parameter name; a pure function of its arguments. */
-export function initialWeights(config: ModelConfig, scale: InitScale, seed: number): Map<string, Float32Array> {
+export function initialWeights(
+  config: ModelConfig,
+  scale: InitScale,
+  seed: number,
+): Map<string, Float32Array> {
   return new Map(
     parameterShapes(config).map(([name, shape], i) => {
       const size = shape.reduce((a, b) => a * b, 1);

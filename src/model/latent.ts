@@ -65,6 +65,96 @@ export interface LossOptions {
   readonly scale?: number;
 }
 
+/** A batch on the device, and the state of its row while its passes run. */
+export class LatentRow {
+  readonly batch: Batch;
+  readonly state: RowState;
+  readonly #model: Gpt;
+  readonly #tape: Tape;
+  readonly #attrs: EmbeddingAttrs;
+  readonly #owned: Tensor[] = [];
+
+  /** `columns`: room in the K/V stores, the batch's own by default. Throws UserError on an id out of range. */
+  constructor(tape: Tape, model: Gpt, batch: Batch, { columns = batch.T, recorded = true } = {}) {
+    this.batch = batch;
+    this.#tape = tape;
+    this.#model = model;
+    const { vocabSize: vocabulary, positions } = model.config;
+    const ids = inputIds(batch);
+    this.#attrs = embeddingAttrs(tape.gpu, ids, batch.positions, {
+      vocabulary,
+      columns: positions,
+      recorded,
+    });
+    this.state = rowState(model.config, this.own(upload(tape.gpu, batch.first, [batch.B])), columns);
+  }
+
+  /** Keeps a tensor until `release`. */
+  own(tensor: Tensor): Tensor {
+    this.#owned.push(tensor);
+    return tensor;
+  }
+
+  /** Frees everything that the row keeps; after the backward pass. */
+  release(): void {
+    freeEmbeddingAttrs(this.#attrs);
+    freeRowState(this.state);
+    for (const tensor of this.#owned) tensor.free();
+  }
+
+  /**
+   * Runs the passes in order. `firstNeeded(pass)` is the first column of a pass whose hidden states are wanted (t1
+   * where none is); `visit` gets the hidden states [(t1-from)·B, C] of its columns from `from` on.
+   */
+  run(
+    plan: readonly Pass[],
+    firstNeeded: (pass: Pass) => number,
+    visit: (hidden: Tensor, pass: Pass, from: number) => void,
+  ): void {
+    const tape = this.#tape;
+    const { B } = this.batch;
+    const wte = this.#model.parameter('wte.weight');
+    const wpe = this.#model.parameter('wpe.weight');
+    const embedded = tape.apply(embedding, { wte, wpe }, this.#attrs);
+    let fedBack: Tensor | undefined; // hidden states [B, C] of the column before the pass
+    for (const [i, pass] of plan.entries()) {
+      const { t0, t1 } = pass;
+      const feeds = plan[i + 1]?.fed ?? false;
+      const from = Math.min(feeds ? t1 - 1 : t1, firstNeeded(pass));
+      if (from === t1) continue; // No later column and no label needs this pass.
+      const forward = (): Tensor =>
+        this.#model.forward(tape, this.#input(embedded, fedBack, pass), this.state, t0, from);
+      const hidden = pass.recorded ? forward() : tape.noGrad(forward);
+      visit(hidden, pass, from);
+      if (feeds)
+        fedBack = t1 - from === 1 ? hidden : slice(tape, hidden, (t1 - from - 1) * B, (t1 - from) * B);
+    }
+  }
+
+  /** Input embeddings of a pass: its columns of `embedded`, the first with hidden states added where rows think. */
+  #input(embedded: Tensor, fedBack: Tensor | undefined, { t0, t1, fed }: Pass): Tensor {
+    const tape = this.#tape;
+    const { B, T, latentStart, latents } = this.batch;
+    const x = t1 - t0 === T ? embedded : slice(tape, embedded, t0 * B, t1 * B);
+    if (!fed) return x;
+    const thinks = latents.map(count => (t0 - latentStart < count ? 1 : 0));
+    const mask = this.own(upload(tape.gpu, thinks, [B]));
+    return tape.apply(feedback, { embedded: x, hidden: fedBack! }, { mask });
+  }
+}
+
+function slice(tape: Tape, x: Tensor, from: number, to: number): Tensor {
+  return tape.apply(sliceRows, { x }, { from, to });
+}
+
+/** Ids with NONE in latent columns, which have a position but no token. */
+function inputIds(batch: Batch): Uint32Array {
+  const ids = batch.ids.slice();
+  for (const [b, count] of batch.latents.entries())
+    for (let p = 0; p < count; p++) ids[(batch.latentStart + p) * batch.B + b] = NONE;
+  return ids;
+}
+
 /**
  * Forward pass of a batch and its loss, recorded on `tape`: mean cross-entropy over the labelled columns, each
  * predicted at the column before it. Throws UserError on a batch that the model or the window does not fit.
@@ -72,49 +162,24 @@ export interface LossOptions {
 export function latentLoss(tape: Tape, model: Gpt, batch: Batch, options: LossOptions): Loss {
   const { B, T } = batch;
   const n = checkBatch(batch, options.window);
-  const plan = passes(T, batch.latentStart, n, options.window);
   const labelled = labelledRows(batch);
   if (labelled.length === 0) throw new UserError('the batch has no labels, so there is no loss');
   const scale = options.scale ?? 1 / labelled.length;
-
-  const owned: Tensor[] = [];
-  const own = (tensor: Tensor): Tensor => {
-    owned.push(tensor);
-    return tensor;
-  };
-  const attrs = tokenAttrs(model, batch);
-  const state = rowState(model.config, own(upload(tape.gpu, batch.first, [B])), T);
-  const wte = model.parameter('wte.weight');
-  const wpe = model.parameter('wpe.weight');
-  const embedded = tape.apply(embedding, { wte, wpe }, attrs);
-
-  let hidden: Tensor | undefined; // last hidden states [B, C] of the column before the pass
+  const row = new LatentRow(tape, model, batch);
+  const labelsOf = ({ t0, t1 }: Pass): Labelled[] =>
+    labelled.filter(label => label.row >= t0 * B && label.row < t1 * B);
   let loss: Tensor | undefined;
-  for (const [i, pass] of plan.entries()) {
-    const { t0, t1 } = pass;
-    const here = labelled.filter(({ row }) => row >= t0 * B && row < t1 * B);
-    const feeds = plan[i + 1]?.fed ?? false;
-    const from = Math.min(feeds ? t1 - 1 : t1, ...here.map(({ row }) => Math.floor(row / B)));
-    if (from === t1) continue; // No later column and no label needs this pass.
-    const run = (): Tensor => {
-      const x = passInput(tape, embedded, hidden, batch, pass, own);
-      return model.forward(tape, x, state, t0, from);
-    };
-    const h = pass.recorded ? run() : tape.noGrad(run);
-    if (here.length > 0) {
-      const part = passLoss(tape, model, h, here, from * B, scale, own);
+  row.run(
+    passes(T, batch.latentStart, n, options.window),
+    pass => Math.min(pass.t1, ...labelsOf(pass).map(label => Math.floor(label.row / B))),
+    (hidden, pass, from) => {
+      const here = labelsOf(pass);
+      if (here.length === 0) return;
+      const part = passLoss(tape, model, hidden, here, from * B, scale, row);
       loss = loss ? tape.apply(add, { a: loss, b: part }, undefined) : part;
-    }
-    hidden = feeds ? lastColumn(tape, h, t1 - from, B) : undefined;
-  }
-  return {
-    loss: loss!,
-    release: () => {
-      freeEmbeddingAttrs(attrs);
-      freeRowState(state);
-      for (const tensor of owned) tensor.free();
     },
-  };
+  );
+  return { loss: loss!, release: () => row.release() };
 }
 
 interface Labelled {
@@ -130,38 +195,6 @@ function labelledRows({ B, labels }: Batch): Labelled[] {
   return out;
 }
 
-/** Ids and positions of all columns; latent columns have a position but no token. */
-function tokenAttrs(model: Gpt, batch: Batch): EmbeddingAttrs {
-  const ids = batch.ids.slice();
-  for (let b = 0; b < batch.B; b++)
-    for (let p = 0; p < batch.latents[b]!; p++) ids[(batch.latentStart + p) * batch.B + b] = NONE;
-  const { vocabSize, positions } = model.config;
-  return embeddingAttrs(model.parameters.gpu, ids, batch.positions, { vocabulary: vocabSize, columns: positions });
-}
-
-/** Input embeddings of a pass: its columns of `embedded`, the first with the hidden states added where rows think. */
-function passInput(
-  tape: Tape,
-  embedded: Tensor,
-  hidden: Tensor | undefined,
-  batch: Batch,
-  { t0, t1, fed }: Pass,
-  own: (tensor: Tensor) => Tensor,
-): Tensor {
-  const { B, T } = batch;
-  const x = t1 - t0 === T ? embedded : tape.apply(sliceRows, { x: embedded }, { from: t0 * B, to: t1 * B });
-  if (!fed) return x;
-  const p = t0 - batch.latentStart;
-  const mask = own(upload(tape.gpu, batch.latents.map(count => (p < count ? 1 : 0)), [B]));
-  return tape.apply(feedback, { embedded: x, hidden: hidden! }, { mask });
-}
-
-/** The last of the columns whose hidden states h [columns·B, C] holds. */
-function lastColumn(tape: Tape, h: Tensor, columns: number, B: number): Tensor {
-  if (columns === 1) return h;
-  return tape.apply(sliceRows, { x: h }, { from: (columns - 1) * B, to: columns * B });
-}
-
 /** Cross-entropy of the labels predicted in one pass, whose hidden states begin at row `first`. */
 function passLoss(
   tape: Tape,
@@ -170,7 +203,7 @@ function passLoss(
   labelled: readonly Labelled[],
   first: number,
   scale: number,
-  own: (tensor: Tensor) => Tensor,
+  owner: LatentRow,
 ): Tensor {
   const { gpu } = tape;
   // Logits of a large vocabulary are taken in parts that one binding holds.
@@ -178,15 +211,23 @@ function passLoss(
   let loss: Tensor | undefined;
   for (let at = 0; at < labelled.length; at += most) {
     const part = labelled.slice(at, at + most);
-    const picked = gatherAttrs(gpu, Uint32Array.from(part, ({ row }) => row - first), h.shape[0]!);
-    own(picked.index);
-    own(picked.inverse);
+    const picked = gatherAttrs(
+      gpu,
+      Uint32Array.from(part, ({ row }) => row - first),
+      h.shape[0]!,
+    );
+    owner.own(picked.index);
+    owner.own(picked.inverse);
     const logits = model.logits(tape, tape.apply(gatherRows, { x: h }, picked));
-    const targets = own(upload(gpu, Uint32Array.from(part, ({ target }) => target), [part.length]));
+    const targets = owner.own(
+      upload(
+        gpu,
+        Uint32Array.from(part, ({ target }) => target),
+        [part.length],
+      ),
+    );
     const partLoss = tape.apply(crossEntropy, { logits }, { targets, scale });
     loss = loss ? tape.apply(add, { a: loss, b: partLoss }, undefined) : partLoss;
   }
   return loss!;
 }
-
-export type { RowState };

@@ -72,7 +72,8 @@ export class Parameters {
     for (const name of this.names()) {
       const tensor = this.get(name);
       const data = values.get(name);
-      if (data?.length !== tensor.size) throw new Error(`values for ${name} do not fill shape [${tensor.shape}]`);
+      if (data?.length !== tensor.size)
+        throw new Error(`values for ${name} do not fill shape [${tensor.shape}]`);
       this.gpu.write(tensor.range, data);
     }
   }
@@ -91,11 +92,17 @@ export class Parameters {
 }
 
 /** Places every parameter; a new arena begins where the next parameter would exceed `most` elements. */
-function layOut(config: ModelConfig, most: number): { places: Place[]; sizes: { size: number; decayEnd: number }[] } {
+function layOut(
+  config: ModelConfig,
+  most: number,
+): { places: Place[]; sizes: { size: number; decayEnd: number }[] } {
   const shapes = parameterShapes(config);
   const places: Place[] = [];
   const sizes: { size: number; decayEnd: number }[] = [];
-  const ordered = [...shapes.filter(([, shape]) => decays(shape)), ...shapes.filter(([, shape]) => !decays(shape))];
+  const ordered = [
+    ...shapes.filter(([, shape]) => decays(shape)),
+    ...shapes.filter(([, shape]) => !decays(shape)),
+  ];
   for (const [name, shape] of ordered) {
     const room = Math.ceil(count(shape) / ALIGN) * ALIGN;
     let last = sizes.at(-1);

@@ -37,12 +37,18 @@ export async function openNodeGpu(
   choice: AdapterChoice = 'auto',
   options: Partial<GpuOptions> = {},
 ): Promise<Opened> {
-  const vulkan = prepareVulkan();
+  const npm = npmVulkan();
+  // The Vulkan loader reads this when an adapter is asked for. It is taken back then, so that child processes
+  // look for a device themselves, and find this loader's library too.
+  if (npm) process.env.VK_ICD_FILENAMES = join(npm, 'vk_swiftshader_icd.json');
   const { create, globals } = await import('webgpu').catch(error => {
-    throw new UserError(`WebGPU for Node cannot be loaded (${firstLine(error)}): run "npm ci" on this machine`);
+    throw new UserError(
+      `WebGPU for Node cannot be loaded (${firstLine(error)}): run "npm ci" on this machine`,
+    );
   });
   Object.assign(globalThis, globals);
-  const found = await findAdapter(create, choice, vulkan);
+  const found = await findAdapter(create, choice, npm !== undefined);
+  if (npm) delete process.env.VK_ICD_FILENAMES;
   if (!found) throw new UserError(noAdapter(choice));
   const gpu = await openGpu(found.adapter, { shaders: readShaders(), ...options });
   // Dawn calls an instance gone once its object is collected, and keeps the process alive while it is referenced.
@@ -67,7 +73,11 @@ interface Found {
 
 type Create = (options: string[]) => GPU;
 
-async function findAdapter(create: Create, choice: AdapterChoice, npmVulkan: boolean): Promise<Found | undefined> {
+async function findAdapter(
+  create: Create,
+  choice: AdapterChoice,
+  npmVulkan: boolean,
+): Promise<Found | undefined> {
   const instance = create([]);
   for (const powerPreference of ['high-performance', 'low-power'] as const) {
     const adapter = await instance.requestAdapter({ powerPreference });
@@ -81,26 +91,21 @@ async function findAdapter(create: Create, choice: AdapterChoice, npmVulkan: boo
 }
 
 function isSoftware(info: GPUAdapterInfo): boolean {
-  return /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
+  return /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(
+    `${info.architecture} ${info.device} ${info.description}`,
+  );
 }
 
 /**
- * Makes a Vulkan loader known to Dawn on Linux where the system has none, or has one without a driver. Returns
- * whether the npm device is the one in use.
+ * The folder of the npm Vulkan device, its loader in this process, on a Linux machine that has no Vulkan of its own:
+ * no loader, or one without a driver. Undefined elsewhere.
  */
-function prepareVulkan(): boolean {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return false;
-  if (process.env['VK_ICD_FILENAMES'] || process.env['VK_DRIVER_FILES']) return npmVulkanInUse();
-  if (systemVulkan()) return false;
+function npmVulkan(): string | undefined {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
+  if (process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES || systemVulkan()) return undefined;
   const folder = unpackSwiftShader();
-  if (!folder) return false;
-  process.env['VK_ICD_FILENAMES'] = join(folder, 'vk_swiftshader_icd.json');
-  keepLibrary(join(folder, 'libvulkan.so.1'));
-  return true;
-}
-
-function npmVulkanInUse(): boolean {
-  return process.env['VK_ICD_FILENAMES']?.startsWith(cacheFolder()) ?? false;
+  if (folder) keepLibrary(join(folder, 'libvulkan.so.1'));
+  return folder;
 }
 
 /** A Vulkan loader and at least one driver description that is not only for the npm device. */
@@ -113,7 +118,9 @@ function systemVulkan(): boolean {
     '/run/opengl-driver/lib/libvulkan.so.1',
   ].some(path => existsSync(path));
   const drivers = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
-  return loader && drivers.some(path => existsSync(path) && readdirSync(path).some(name => name.endsWith('.json')));
+  return (
+    loader && drivers.some(path => existsSync(path) && readdirSync(path).some(name => name.endsWith('.json')))
+  );
 }
 
 /** Loads a library for the whole process. Node says it is no module of its own, but it stays loaded. */
@@ -128,7 +135,7 @@ function keepLibrary(path: string): void {
 }
 
 function cacheFolder(): string {
-  const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  const base = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
   return join(base, 'mentalese');
 }
 
@@ -138,7 +145,10 @@ function unpackSwiftShader(): string | undefined {
   let version: string;
   try {
     const main = createRequire(import.meta.url).resolve('@sparticuz/chromium');
-    const root = main.slice(0, main.lastIndexOf(join('@sparticuz', 'chromium')) + '@sparticuz/chromium'.length);
+    const root = main.slice(
+      0,
+      main.lastIndexOf(join('@sparticuz', 'chromium')) + '@sparticuz/chromium'.length,
+    );
     archive = join(root, 'bin', 'swiftshader.tar.br');
     version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
     if (!existsSync(archive)) return undefined;
@@ -167,12 +177,15 @@ function unpackSwiftShader(): string | undefined {
 function untar(tar: Uint8Array): [string, Uint8Array][] {
   const files: [string, Uint8Array][] = [];
   const text = (at: number, length: number): string =>
-    Buffer.from(tar.subarray(at, at + length)).toString('latin1').replace(/\0.*$/s, '');
+    Buffer.from(tar.subarray(at, at + length))
+      .toString('latin1')
+      .replace(/\0.*$/s, '');
   for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
     const name = text(at, 100);
     const size = Number.parseInt(text(at + 124, 12).trim(), 8);
     const type = text(at + 156, 1);
-    if (type === '0' || type === '') files.push([name.split('/').pop()!, tar.subarray(at + 512, at + 512 + size)]);
+    if (type === '0' || type === '')
+      files.push([name.split('/').pop()!, tar.subarray(at + 512, at + 512 + size)]);
     at += 512 + Math.ceil(size / 512) * 512;
   }
   return files;
@@ -181,18 +194,22 @@ function untar(tar: Uint8Array): [string, Uint8Array][] {
 function describe(gpu: Gpu, kind: Opened['kind']): string {
   const { info, limits } = gpu;
   const name = info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ');
-  const features = ['subgroups', 'shader-f16', 'timestamp-query'].filter(feature => gpu.features.has(feature));
+  const features = ['subgroups', 'shader-f16', 'timestamp-query'].filter(feature =>
+    gpu.features.has(feature),
+  );
   const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
   const faster = {
     hardware: '',
     'system software': '; a GPU with a Vulkan driver would be faster',
-    'npm software': '; a GPU with a Vulkan driver, or a newer software one (Mesa lavapipe ≥ 25), would be faster',
+    'npm software':
+      '; a GPU with a Vulkan driver, or a newer software one (Mesa lavapipe ≥ 25), would be faster',
   }[kind];
   return `adapter: ${name} (${kind}), binding ≤ ${mib(limits.maxBinding)}, buffer ≤ ${mib(limits.maxBuffer)}, ${features.join(', ') || 'no optional features'}${faster}`;
 }
 
 function noAdapter(choice: AdapterChoice): string {
-  if (choice === 'gpu') return '--adapter gpu: no GPU adapter was found; install its driver, or use --adapter software';
+  if (choice === 'gpu')
+    return '--adapter gpu: no GPU adapter was found; install its driver, or use --adapter software';
   if (process.platform === 'linux')
     return `--adapter ${choice}: no WebGPU adapter was found; run "npm ci" again so that the software device is installed, or install a Vulkan driver`;
   return `--adapter ${choice}: no WebGPU adapter was found on this machine; a GPU with a current driver is needed here`;

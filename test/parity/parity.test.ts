@@ -1,11 +1,25 @@
-// tools/parity.ts, run as a user runs it, against the losses and gradients that PyTorch gives in float64 for the
-// fixtures of test/fixtures/parity. Device float32 against float64: the allowance is 2e-4 of a tensor's largest
-// entry, for full backpropagation and for every window.
+// The engine's loss and gradients against those that PyTorch gives in float64 for the fixtures of
+// test/fixtures/parity, against the float64 reference on random batches, and tools/parity.ts as a user runs it.
+//
+// Most runs share one device: a process of its own compiles every kernel again, seconds each on the software
+// adapter, and the tool does nothing more than `run` below. New tensors are poisoned with NaN.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { Batch } from '../../src/data/batch.ts';
+import { UserError } from '../../src/errors.ts';
+import { parseBatch } from '../../src/eval/parity.ts';
+import { type ModelConfig, parseConfig } from '../../src/model/config.ts';
+import { Gpt } from '../../src/model/gpt.ts';
+import { latentLoss, type Window } from '../../src/model/latent.ts';
+import { Parameters } from '../../src/model/parameters.ts';
+import { Tape } from '../../src/tape.ts';
+import { read } from '../../src/tensor.ts';
+import { testGpu } from '../device.ts';
+import { referenceConfig } from '../reference/engine.ts';
 import {
   type Fixture,
   latentCounts,
@@ -14,128 +28,185 @@ import {
   readModel,
   worstError,
 } from '../reference/fixtures.ts';
-import { parameterShapes } from '../reference/model.ts';
-import { readSafetensors, type StoredTensor } from '../reference/safetensors.ts';
+import { lossAndGrads, parameterShapes, type ReferenceBatch, type Weights } from '../reference/model.ts';
+import { type RowPlan, randomBatch, randomModel, uniform } from '../reference/random.ts';
+import { readSafetensors } from '../reference/safetensors.ts';
 
+/** Of a tensor's largest entry. PyTorch in float32 is within 2e-6 of float64 on these fixtures. */
 const TOLERANCE = 2e-4;
+
 const root = join(import.meta.dirname, '..', '..');
-const folder = mkdtempSync(join(tmpdir(), 'parity-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const gpu = await testGpu();
 
-function run(fixture: Fixture, window: string, out: string, batch = fixture.batch) {
-  const flags = ['--model', fixture.model, '--batch', batch, '--bptt', window, '--out', out];
-  const child = spawnSync(process.execPath, [join(root, 'tools', 'parity.ts'), ...flags], {
-    cwd: root,
-    encoding: 'utf8',
-  });
-  return { status: child.status, stdout: child.stdout, stderr: child.stderr };
+/** `loss` and `grad.<name>` of one forward and backward pass, as tools/parity.ts writes them. */
+async function run(config: ModelConfig, weights: Weights, batch: Batch, window: Window): Promise<Weights> {
+  const parameters = new Parameters(gpu, config);
+  const gradients = new Parameters(gpu, config);
+  try {
+    parameters.load(new Map([...weights].map(([name, values]) => [name, Float32Array.from(values)])));
+    const tape = new Tape(gpu);
+    for (const name of parameters.names()) tape.watch(parameters.get(name), gradients.get(name));
+    const { loss, release } = latentLoss(tape, new Gpt(parameters), batch, { window });
+    tape.backward(loss);
+    release();
+    const out: Weights = new Map([['loss', Float64Array.from(await read(loss))]]);
+    loss.free();
+    for (const [name, values] of await gradients.values()) out.set('grad.' + name, Float64Array.from(values));
+    return out;
+  } finally {
+    parameters.free();
+    gradients.free();
+  }
 }
 
-/** Results by fixture and window; each is computed once. */
-const results = new Map<string, Map<string, StoredTensor>>();
-function result(fixture: Fixture, window: string): Map<string, StoredTensor> {
-  const key = `${fixture.name}/${window}`;
-  const known = results.get(key);
-  if (known) return known;
-  const out = join(folder, key.replaceAll('/', '-') + '.safetensors');
-  const { status, stderr } = run(fixture, window, out);
-  expect(status, stderr).toBe(0);
-  const tensors = readSafetensors(out);
-  results.set(key, tensors);
-  return tensors;
-}
+const windowOf = (name: string): Window => (name === 'full' ? 'full' : Number(name));
 
-const values = (tensors: Map<string, StoredTensor>) =>
-  new Map([...tensors].map(([name, tensor]) => [name, tensor.data]));
+function runFixture(fixture: Fixture, window: Window): Promise<Weights> {
+  const { config, weights } = readModel(fixture);
+  const batch = parseBatch(readFileSync(fixture.batch, 'utf8'), fixture.batch, config.latent_token_id);
+  const path = join(fixture.model, 'config.json');
+  return run(parseConfig(readFileSync(path, 'utf8'), path), weights, batch, window);
+}
 
 const fixtures = parityFixtures();
-const counts = (fixture: Fixture) => latentCounts(readModel(fixture), readBatch(fixture));
-const longest = (fixture: Fixture) => Math.max(...counts(fixture));
-const isEqual = (fixture: Fixture) => new Set(counts(fixture)).size === 1;
+const named = (name: string) => fixtures.find(fixture => fixture.name === name)!;
+const latentsOf = (fixture: Fixture) => latentCounts(readModel(fixture), readBatch(fixture));
 
-describe('loss and gradients against PyTorch in float64', () => {
+describe('against PyTorch in float64', () => {
   const cases = fixtures.flatMap(fixture =>
     [...fixture.expected].map(([window, file]) => ({ name: fixture.name, fixture, window, file })),
   );
-  test.each(cases)('$name, window $window', ({ fixture, window, file }) => {
-    const actual = result(fixture, window);
-    const shapes = parameterShapes(readModel(fixture).config);
-    expect(actual.get('loss')?.shape).toEqual([1]);
-    expect(new Set(actual.keys())).toEqual(
-      new Set(['loss', ...[...shapes.keys()].map(name => 'grad.' + name)]),
-    );
-    for (const [name, shape] of shapes) {
-      expect(actual.get('grad.' + name)?.shape, name).toEqual(shape);
-      expect(actual.get('grad.' + name)?.dtype, name).toBe('F32');
-    }
-    const worst = worstError(values(actual), readSafetensors(file));
+  test.each(cases)('$name, window $window', async ({ fixture, window, file }) => {
+    const before = gpu.pool.memory.live;
+    const actual = await runFixture(fixture, windowOf(window));
+    const expected = readSafetensors(file);
+    expect([...actual.keys()]).toEqual([...expected.keys()]);
+    const worst = worstError(actual, expected);
     expect(worst.error, worst.name).toBeLessThan(TOLERANCE);
+    expect(gpu.pool.memory.live).toBe(before);
   });
 });
 
 describe('windows', () => {
-  // Smallest first: these compare runs with each other, so the size adds nothing but time.
-  const recurrent = fixtures.filter(fixture => isEqual(fixture) && longest(fixture) > 0);
-  const windows = recurrent
-    .filter(fixture => !fixture.name.startsWith('medium'))
-    .flatMap(fixture =>
-      [longest(fixture), longest(fixture) + 3].map(k => ({ name: fixture.name, fixture, k })),
-    );
-  test.each(windows)(
-    '$name: window $k, of as many latents or more, equals full bit for bit',
-    ({ fixture, k }) => {
-      const full = result(fixture, 'full');
-      const windowed = result(fixture, String(k));
-      expect([...windowed.keys()]).toEqual([...full.keys()]);
-      for (const [name, tensor] of full) {
-        expect(
-          Buffer.from(windowed.get(name)!.data.buffer).equals(Buffer.from(tensor.data.buffer)),
-          name,
-        ).toBe(true);
+  const recurrent = fixtures.filter(
+    fixture => new Set(latentsOf(fixture)).size === 1 && latentsOf(fixture)[0]! > 0,
+  );
+  test.each(recurrent)(
+    '$name: as many latents or more equals full bit for bit, run after run',
+    async fixture => {
+      const n = latentsOf(fixture)[0]!;
+      const full = await runFixture(fixture, 'full');
+      for (const window of ['full', n, n + 3] as const) {
+        expect(await runFixture(fixture, window), `window ${window}`).toEqual(full);
       }
     },
   );
 
-  test('a batch without latents takes any window', () => {
-    const none = fixtures.find(fixture => longest(fixture) === 0)!;
-    expect(values(result(none, '1'))).toEqual(values(result(none, 'full')));
+  test('a batch without latents takes any window', async () => {
+    expect(await runFixture(named('odd/none'), 1)).toEqual(await runFixture(named('odd/none'), 'full'));
   });
 
-  test('a repeated run is bit-equal', () => {
-    const fixture = recurrent.find(each => longest(each) > 3)!;
-    const again = join(folder, 'again.safetensors');
-    const first = join(folder, `${fixture.name.replaceAll('/', '-')}-full.safetensors`);
-    result(fixture, 'full');
-    expect(run(fixture, 'full', again).status).toBe(0);
-    expect(readFileSync(again).equals(readFileSync(first))).toBe(true);
+  test('a finite window refuses unequal latent counts and leaves nothing behind', async () => {
+    const before = gpu.pool.memory.live;
+    await expect(runFixture(named('odd/mixed'), 2)).rejects.toThrow(UserError);
+    expect(gpu.pool.memory.live).toBe(before);
   });
 });
 
-describe('refusals are one line, a non-zero status, and no output file', () => {
-  const mixed = fixtures.find(fixture => !isEqual(fixture))!;
-  const out = join(folder, 'refused.safetensors');
+describe('against the float64 reference', () => {
+  // One width throughout: shapes of rows are what varies here, and a new head width compiles new kernels.
+  const path = 'config.json';
+  const config = parseConfig(
+    JSON.stringify({
+      n_layer: 2,
+      n_embd: 24,
+      n_head: 3,
+      vocab_size: 11,
+      n_positions: 40,
+      latent_token_id: 4,
+    }),
+    path,
+  );
+  const rows = (latents: fc.Arbitrary<number>) =>
+    fc.array(
+      fc.record({ question: fc.integer({ min: 0, max: 9 }), latents, text: fc.integer({ min: 1, max: 9 }) }),
+      { minLength: 1, maxLength: 5 },
+    );
 
-  function expectRefusal(got: ReturnType<typeof run>, mentions: RegExp) {
-    expect(got.status).not.toBe(0);
-    expect(got.status).not.toBeNull();
-    expect(got.stderr.trim()).toMatch(/^error: [^\n]*$/);
-    expect(got.stderr).toMatch(mentions);
-    expect(existsSync(out)).toBe(false);
+  async function check(plan: RowPlan[], seed: number, window: Window): Promise<void> {
+    const random = uniform(seed);
+    const model = randomModel(referenceConfig(config), random);
+    const batch: ReferenceBatch = randomBatch(model.config, plan, random);
+    const { loss, grads } = lossAndGrads(model, batch, window);
+    const expected = new Map([['loss', { dtype: 'F64', shape: [1], data: Float64Array.of(loss) }]]);
+    for (const [name, shape] of parameterShapes(model.config))
+      expected.set('grad.' + name, {
+        dtype: 'F64',
+        shape: [...shape],
+        data: Float64Array.from(grads.get(name)!),
+      });
+    const engineBatch = parseBatch(JSON.stringify(batch), 'batch.json', model.config.latent_token_id);
+    const worst = worstError(await run(config, model.weights, engineBatch, window), expected);
+    expect(worst.error, worst.name).toBeLessThan(TOLERANCE);
   }
 
-  test('a finite window with unequal latent counts', () => {
-    expectRefusal(run(mixed, '2', out), /latent/);
+  test('mixed latent counts, full', async () => {
+    const mixed = rows(fc.integer({ min: 0, max: 5 }));
+    const property = fc.asyncProperty(mixed, fc.nat(), (plan, seed) => check(plan, seed, 'full'));
+    await fc.assert(property, { seed: 1, numRuns: 15 });
   });
 
-  test.each(['0', '-3', 'x', '1.5', ''])('--bptt %j', window => {
-    expectRefusal(run(mixed, window, out), /--bptt/);
+  test('equal latent counts, any window', async () => {
+    const plans = fc.integer({ min: 0, max: 6 }).chain(n => rows(fc.constant(n)));
+    const property = fc.asyncProperty(plans, fc.integer({ min: 1, max: 6 }), fc.nat(), (plan, window, seed) =>
+      check(plan, seed, window),
+    );
+    await fc.assert(property, { seed: 2, numRuns: 15 });
+  });
+});
+
+describe('tools/parity.ts', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'parity-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  function tool(fixture: Fixture, window: string, out: string, batch = fixture.batch) {
+    const flags = ['--model', fixture.model, '--batch', batch, '--bptt', window, '--out', out];
+    const script = join(root, 'tools', 'parity.ts');
+    return spawnSync(process.execPath, [script, ...flags], { cwd: root, encoding: 'utf8' });
+  }
+
+  test('writes loss and every gradient under its name, F32, as computed above', async () => {
+    const fixture = named('single/five');
+    const out = join(folder, 'out.safetensors');
+    const child = tool(fixture, '2', out);
+    expect(child.status, child.stderr).toBe(0);
+    const actual = readSafetensors(out);
+    const shapes = [...parameterShapes(readModel(fixture).config)];
+    expect([...actual].map(([name, { dtype, shape }]) => [name, dtype, shape])).toEqual([
+      ['loss', 'F32', [1]],
+      ...shapes.map(([name, shape]) => ['grad.' + name, 'F32', shape]),
+    ]);
+    const values = new Map([...actual].map(([name, { data }]) => [name, data]));
+    expect(values).toEqual(await runFixture(fixture, 2));
   });
 
-  test('a missing batch file, named', () => {
-    expectRefusal(run(mixed, 'full', out, join(folder, 'nowhere.json')), /nowhere\.json/);
-  });
-
-  test('nothing else was left behind', () => {
-    expect(readdirSync(folder).filter(name => !name.endsWith('.safetensors'))).toEqual([]);
+  const out = join(folder, 'refused.safetensors');
+  const nowhere = join(folder, 'nowhere.json');
+  const mixed = named('odd/mixed');
+  const refusals: [string, () => ReturnType<typeof tool>, RegExp][] = [
+    ['a finite window with unequal latent counts', () => tool(mixed, '2', out), /--bptt 2 .*latents/],
+    ['--bptt 0', () => tool(mixed, '0', out), /--bptt/],
+    ['--bptt -3', () => tool(mixed, '-3', out), /--bptt/],
+    ['--bptt x', () => tool(mixed, 'x', out), /--bptt/],
+    ['--bptt 1.5', () => tool(mixed, '1.5', out), /--bptt/],
+    ['a missing batch', () => tool(mixed, 'full', out, nowhere), /nowhere\.json/],
+  ];
+  test.each(refusals)('refuses %s in one line and writes nothing', (_, call, mentions) => {
+    const { status, stderr } = call();
+    expect(status).not.toBe(0);
+    expect(status).not.toBeNull(); // killed by a signal
+    expect(stderr.trim()).toMatch(/^error: [^\n]*$/);
+    expect(stderr).toMatch(mentions);
+    expect(existsSync(out)).toBe(false);
   });
 });

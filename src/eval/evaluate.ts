@@ -1,0 +1,98 @@
+// Exact match on unseen samples: greedy generation, and the answer after the marker compared token by token.
+// Knows samples, rows and generation; knows no trainer and no report.
+import { collatePrompts, groupByLatents, type Prompt } from '../data/batch.ts';
+import { type CurriculumOptions, type Mode, promptOf, rowOf, withoutLatents } from '../data/curriculum.ts';
+import type { Sample } from '../data/sample.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import type { Gpt } from '../model/gpt.ts';
+import { generate } from './generate.ts';
+
+export interface EvaluateOptions {
+  readonly mode: Mode;
+  /** The stage whose prompts the model gets: how many latents, and which markers. */
+  readonly stage: number;
+  readonly curriculum: CurriculumOptions;
+  /** Rows generated at once. */
+  readonly batch: number;
+  /** A control: the same prompts with their latents taken out. */
+  readonly removeLatents?: boolean;
+  readonly thoughts?: boolean;
+}
+
+/** What the model made of one sample. */
+export interface Outcome {
+  readonly sample: Sample;
+  /** All that it wrote, latents not included. */
+  readonly tokens: readonly number[];
+  readonly latents: number;
+  readonly correct: boolean;
+  /** Thought by thought, probabilities [V]; empty unless asked for. */
+  readonly thoughts: readonly Float32Array[];
+}
+
+export interface Evaluation {
+  /** In the order of the samples. */
+  readonly outcomes: readonly Outcome[];
+  readonly exactMatch: number;
+  /** Mean of tokens written (the end token included) plus latents. */
+  readonly tokensPerSample: number;
+  readonly secondsPerSample: number;
+}
+
+/** Evaluates `samples`; an answer counts when all of it, and nothing more, stands after the last marker. */
+export async function evaluate(
+  model: Gpt,
+  tokenizer: Tokenizer,
+  samples: readonly Sample[],
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  const start = performance.now();
+  const { mode, stage, curriculum } = options;
+  const full = samples.map(sample => promptOf(sample, tokenizer, mode, stage, curriculum));
+  const prompts = options.removeLatents ? full.map(withoutLatents) : full;
+  // As long as the longest right text, and a few tokens more that show how a wrong one goes on.
+  const textLengths = samples.map(
+    (sample, i) => rowOf(sample, tokenizer, mode, stage, curriculum).tokens.length - full[i]!.tokens.length,
+  );
+  const maxTokens = Math.max(...textLengths) + 4;
+  const outcomes: Outcome[] = [];
+  let written = 0;
+  for (const { rows, indices } of groupByLatents(prompts))
+    for (let at = 0; at < rows.length; at += options.batch) {
+      const part: readonly Prompt[] = rows.slice(at, at + options.batch);
+      const settings = { maxTokens, eos: tokenizer.eos, thoughts: options.thoughts ?? false };
+      const made = await generate(model, collatePrompts(part, tokenizer.pad), settings);
+      for (const [i, tokens] of made.tokens.entries()) {
+        const index = indices[at + i]!;
+        const sample = samples[index]!;
+        const { latents } = part[i]!;
+        written += tokens.length + (made.ended[i] ? 1 : 0) + latents;
+        const correct = made.ended[i]! && isAnswer(tokens, sample, tokenizer);
+        outcomes[index] = { sample, tokens, latents, correct, thoughts: made.thoughts[i] ?? [] };
+      }
+    }
+  return {
+    outcomes,
+    exactMatch: outcomes.filter(outcome => outcome.correct).length / samples.length,
+    tokensPerSample: written / samples.length,
+    secondsPerSample: (performance.now() - start) / 1000 / samples.length,
+  };
+}
+
+/** Whether the tokens after the last `###` are the sample's answer. */
+export function isAnswer(tokens: readonly number[], { answer }: Sample, tokenizer: Tokenizer): boolean {
+  const marker = tokens.lastIndexOf(tokenizer.marker);
+  return marker >= 0 && tokens.slice(marker + 1).join() === tokenizer.encode(answer).join();
+}
+
+/** The `count` likeliest tokens of a thought, likeliest first. */
+export function topTokens(
+  probabilities: Float32Array,
+  tokenizer: Tokenizer,
+  count: number,
+): { token: string; probability: number }[] {
+  return [...probabilities.keys()]
+    .sort((a, b) => probabilities[b]! - probabilities[a]!)
+    .slice(0, count)
+    .map(id => ({ token: tokenizer.decode([id]), probability: probabilities[id]! }));
+}
