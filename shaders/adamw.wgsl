@@ -5,7 +5,11 @@
 // rootCorrection = 1 / sqrt(1 - beta2^t). The caller gives 1 - beta1 and 1 - beta2, which would lose digits here.
 // param, m, v, grad [count], clip [2] = {norm, factor}; factor 0 (a norm that is not finite) skips the step.
 // Grid: a thread ITEMS elements, 64 apart (loads first: see add.wgsl).
-struct Params { count: u32, decayEnd: u32, keep: f32, rate: f32, rest1: f32, beta2: f32, rest2: f32, rootCorrection: f32, eps: f32 }
+struct Params {
+  count: u32, decayEnd: u32, keep: f32, rate: f32,
+  rest1: f32, beta2: f32, rest2: f32, // 1 - beta1, beta2, 1 - beta2
+  rootCorrection: f32, eps: f32,
+}
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<storage, read> clip: array<f32>;
 @group(0) @binding(2) var<storage, read_write> param: array<f32>;

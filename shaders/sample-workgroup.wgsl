@@ -45,7 +45,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   // The k-th largest key, bit by bit, as in sample.wgsl.
   var bound = 0u;
   if (p.k < p.V) {
-    for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+    for (var place = 0u; place < 32u; place++) {
+      let bit = 0x80000000u >> place;
       var reached = 0u;
       for (var v = lid.x; v < p.V; v += 128u) {
         if (key(logits[row + v]) >= (bound | bit)) { reached++; }

@@ -25,7 +25,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   // any k, where picking the largest k times would take k.
   var bound = 0u;
   if (p.k < p.V) {
-    for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+    for (var place = 0u; place < 32u; place++) {
+      let bit = 0x80000000u >> place;
       var reached = 0u;
       for (var v = 0u; v < p.V; v++) {
         if (key(logits[row + v]) >= (bound | bit)) { reached++; }

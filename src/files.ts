@@ -20,6 +20,8 @@ export interface Files {
   list(path: string): Promise<string[]>;
   /** Removes a file or a whole folder; nothing there is no fault. */
   remove(path: string): Promise<void>;
+  /** Renames a file or folder within one file system; `to` must not exist. */
+  move(from: string, to: string): Promise<void>;
   /** Makes the folder and its parents, and checks that it can be written to. */
   makeFolder(path: string): Promise<void>;
 }

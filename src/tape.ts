@@ -91,7 +91,8 @@ export class Tape {
       if (this.#recording) this.#constants.push(output);
       return output;
     }
-    if (backward === 'not differentiable') throw new Error(`${op.name} is not differentiable, but a gradient is wanted`);
+    if (backward === 'not differentiable')
+      throw new Error(`${op.name} is not differentiable, but a gradient is wanted`);
     this.#record({
       output,
       inputs: tensors,
@@ -260,7 +261,12 @@ export class Tape {
 /** Sets every element to `value`. */
 export function fill(tensor: Tensor, value: number): void {
   const bits = new Uint32Array(new Float32Array([value]).buffer)[0]!;
-  tensor.gpu.run('fill', { y: tensor }, { size: tensor.size, bits }, { groups: Math.ceil(tensor.size / 256) });
+  tensor.gpu.run(
+    'fill',
+    { y: tensor },
+    { size: tensor.size, bits },
+    { groups: Math.ceil(tensor.size / 256) },
+  );
 }
 
 function filled(like: Tensor, value: number): Tensor {

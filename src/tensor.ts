@@ -61,12 +61,17 @@ export function empty(gpu: Gpu, shape: readonly number[], dtype: DType = 'f32'):
   if (!Number.isInteger(size) || size < 1) throw new Error(`a tensor cannot have shape [${shape}]`);
   const range = { buffer: gpu.pool.take(size * 4), offset: 0, size: size * 4 };
   const tensor = new Tensor(gpu, range, shape, dtype, true);
-  if (gpu.poison) gpu.run('fill', { y: tensor }, { size, bits: 0x7fc00000 }, { groups: Math.ceil(size / 256) });
+  if (gpu.poison)
+    gpu.run('fill', { y: tensor }, { size, bits: 0x7fc00000 }, { groups: Math.ceil(size / 256) });
   return tensor;
 }
 
 /** A tensor with `data` in it. The data is copied before the call returns. */
-export function upload(gpu: Gpu, data: Float32Array | Uint32Array | Int32Array, shape: readonly number[]): Tensor {
+export function upload(
+  gpu: Gpu,
+  data: Float32Array | Uint32Array | Int32Array,
+  shape: readonly number[],
+): Tensor {
   if (count(shape) !== data.length) throw new Error(`${data.length} values do not fill shape [${shape}]`);
   if (data.length === 0) throw new Error(`a tensor cannot have shape [${shape}]`);
   const range = { buffer: gpu.pool.take(data.byteLength, true), offset: 0, size: data.byteLength };

@@ -30,7 +30,9 @@ async function runOnDevice<D extends Dims, A>(
   start: Record<string, Arr> | undefined,
 ): Promise<Run> {
   const device = row.attrs(gpu, attrs, dims);
-  const tensors = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, onDevice(gpu, value)]));
+  const tensors = Object.fromEntries(
+    Object.entries(inputs).map(([name, value]) => [name, onDevice(gpu, value)]),
+  );
   const { output, saved } = row.op.forward(gpu, tensors, device.attrs);
   expect(output.shape.reduce((a, b) => a * b, 1)).toBe(dOutput.data.length);
   const result = await read(output);
@@ -51,13 +53,23 @@ async function runOnDevice<D extends Dims, A>(
     }
     dy.free();
   }
-  for (const tensor of [output, ...Object.values(saved), ...Object.values(tensors), ...Object.values(device.owned)])
+  for (const tensor of [
+    output,
+    ...Object.values(saved),
+    ...Object.values(tensors),
+    ...Object.values(device.owned),
+  ])
     tensor.free();
   return { output: result, gradients };
 }
 
 /** The whole check of one row at one shape. */
-export async function checkCase<D extends Dims, A>(gpu: Gpu, row: OpCase<D, A>, dims: D, seed: number): Promise<void> {
+export async function checkCase<D extends Dims, A>(
+  gpu: Gpu,
+  row: OpCase<D, A>,
+  dims: D,
+  seed: number,
+): Promise<void> {
   const random = seeded(seed);
   const attrs = row.cpuAttrs(dims, random);
   const inputs = row.inputs(dims, random, attrs);
@@ -71,11 +83,17 @@ export async function checkCase<D extends Dims, A>(gpu: Gpu, row: OpCase<D, A>, 
   const first = await runOnDevice(gpu, row, dims, attrs, inputs, dOutput, undefined);
   expect(relativeError(first.output, expected.data), `${where}: output`).toBeLessThan(tolerance);
   if (row.op.backward !== 'not differentiable')
-    expect(Object.keys(gradients).sort(), `${where}: a gradient for every input`).toEqual(Object.keys(inputs).sort());
+    expect(Object.keys(gradients).sort(), `${where}: a gradient for every input`).toEqual(
+      Object.keys(inputs).sort(),
+    );
   for (const [name, gradient] of Object.entries(gradients))
-    expect(relativeError(first.gradients[name]!, gradient.data), `${where}: d${name}`).toBeLessThan(tolerance);
+    expect(relativeError(first.gradients[name]!, gradient.data), `${where}: d${name}`).toBeLessThan(
+      tolerance,
+    );
 
-  const start = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, normal(value.shape, random)]));
+  const start = Object.fromEntries(
+    Object.entries(inputs).map(([name, value]) => [name, normal(value.shape, random)]),
+  );
   const added = await runOnDevice(gpu, row, dims, attrs, inputs, dOutput, start);
   for (const [name, gradient] of Object.entries(gradients)) {
     const sum = gradient.data.map((g, i) => g + start[name]!.data[i]!);
@@ -107,6 +125,9 @@ export function checkReference<D extends Dims, A>(row: OpCase<D, A>, dims: D, se
     const measured = (loss(moved(h)) - loss(moved(-h))) / (2 * h);
     const claimed = gradient.data.reduce((sum, g, i) => sum + g * direction.data[i]!, 0);
     const scale = gradient.data.reduce((sum, g, i) => sum + Math.abs(g * direction.data[i]!), 1e-6);
-    expect(Math.abs(measured - claimed) / scale, `${row.name} ${JSON.stringify(dims)}: d${name}`).toBeLessThan(1e-6);
+    expect(
+      Math.abs(measured - claimed) / scale,
+      `${row.name} ${JSON.stringify(dims)}: d${name}`,
+    ).toBeLessThan(1e-6);
   }
 }

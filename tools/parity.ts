@@ -25,13 +25,19 @@ interface Flags {
 
 function parseWindow(text: string): Window {
   if (text === 'full') return 'full';
-  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('expected a whole number of latents from 1, or full.');
+  if (!/^[1-9]\d*$/.test(text))
+    throw new InvalidArgumentError('expected a whole number of latents from 1, or full.');
   return Number(text);
 }
 
 const flags = new Command('parity')
-  .description('Writes `loss` and `grad.<parameter>` of one forward and backward pass, as float32 safetensors.')
-  .requiredOption('--model <dir>', 'Hugging Face GPT-2 folder with latent_token_id, start_latent_id, end_latent_id')
+  .description(
+    'Writes `loss` and `grad.<parameter>` of one forward and backward pass, as float32 safetensors.',
+  )
+  .requiredOption(
+    '--model <dir>',
+    'Hugging Face GPT-2 folder with latent_token_id, start_latent_id, end_latent_id',
+  )
   .requiredOption('--batch <file>', 'JSON: input_ids, labels, attention_mask, position_ids, all [B][T]')
   .option('--bptt <window>', 'latents that carry gradients before the text, or "full"', parseWindow, 'full')
   .requiredOption('--out <file>', 'safetensors file to write')

@@ -73,7 +73,11 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
 
     let done = false;
     for (let step = 1; step < count && !done; step++) {
-      const positions = upload(gpu, Uint32Array.from(lengths, length => length + step - 1), [B]);
+      const positions = upload(
+        gpu,
+        Uint32Array.from(lengths, length => length + step - 1),
+        [B],
+      );
       const attrs = { ids: ids!, positions, plans: undefined };
       const hidden = tape.noGrad(() => {
         const wte = model.parameter('wte.weight');
@@ -94,12 +98,20 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
   }
 }
 
-function pick(logits: Tensor, step: number, { temperature = 0, topK = 0, seed = 0 }: GenerateOptions): Tensor {
+function pick(
+  logits: Tensor,
+  step: number,
+  { temperature = 0, topK = 0, seed = 0 }: GenerateOptions,
+): Tensor {
   const { gpu } = logits;
   if (temperature === 0) return argmax(gpu, logits);
   const random = randomFor(seed, step);
   const B = logits.shape[0]!;
-  const uniforms = upload(gpu, Float32Array.from({ length: B }, () => random.float()), [B]);
+  const uniforms = upload(
+    gpu,
+    Float32Array.from({ length: B }, () => random.float()),
+    [B],
+  );
   const chosen = sample(gpu, logits, uniforms, { temperature, topK });
   uniforms.free();
   return chosen;
@@ -117,7 +129,11 @@ function allEnded(columns: readonly Uint32Array[], eos: number): boolean {
   return columns[0]!.every((_, b) => columns.some(column => column[b] === eos));
 }
 
-function cut(columns: readonly Uint32Array[], B: number, eos: number): { tokens: number[][]; ended: boolean[] } {
+function cut(
+  columns: readonly Uint32Array[],
+  B: number,
+  eos: number,
+): { tokens: number[][]; ended: boolean[] } {
   const rows = Array.from({ length: B }, (_, b) => columns.map(column => column[b]!));
   const ends = rows.map(tokens => tokens.indexOf(eos));
   return {

@@ -1,6 +1,12 @@
 // The device: records dispatches, submits them, reads back, and turns the device's faults into exceptions.
 // Knows buffers by range and kernels by name; knows no shapes, no ops. Each Gpu stands alone: two in one process work.
-import { GpuCompileError, GpuError, GpuLostError, GpuOutOfMemoryError, GpuValidationError } from './errors.ts';
+import {
+  GpuCompileError,
+  GpuError,
+  GpuLostError,
+  GpuOutOfMemoryError,
+  GpuValidationError,
+} from './errors.ts';
 import { Kernels, type Range } from './kernels.ts';
 import { BufferPool, type PoolBuffer, type Watch } from './pool.ts';
 import { Profiler } from './profiler.ts';
@@ -66,8 +72,8 @@ export class Gpu {
   readonly poison: boolean;
   readonly pool: BufferPool;
   readonly profiler: Profiler | undefined;
-  /** Dispatches recorded and submits made since the device was opened. */
-  readonly counts = { dispatches: 0, submits: 0 };
+  /** Since the device was opened: dispatches recorded, submits made, operations of matrix products (2·M·N·K each). */
+  readonly counts = { dispatches: 0, submits: 0, flops: 0 };
   readonly #kernels: Kernels;
   readonly #arena: UniformArena;
   readonly #staging = new Map<number, GPUBuffer[]>();
@@ -81,12 +87,21 @@ export class Gpu {
     this.device = device;
     this.info = info;
     this.features = new Set(device.features);
-    this.cpuRun = /swiftshader|llvmpipe|lavapipe|warp/i.test(`${info.architecture} ${info.device} ${info.description}`);
+    this.cpuRun = /swiftshader|llvmpipe|lavapipe|warp/i.test(
+      `${info.architecture} ${info.device} ${info.description}`,
+    );
     this.poison = options.poison ?? false;
     this.limits = {
-      maxBinding: Math.min(device.limits.maxStorageBufferBindingSize, 2 ** 32 - 4, options.limits?.maxBinding ?? Infinity),
+      maxBinding: Math.min(
+        device.limits.maxStorageBufferBindingSize,
+        2 ** 32 - 4,
+        options.limits?.maxBinding ?? Infinity,
+      ),
       maxBuffer: Math.min(device.limits.maxBufferSize, options.limits?.maxBuffer ?? Infinity),
-      maxGroups: Math.min(device.limits.maxComputeWorkgroupsPerDimension, options.limits?.maxGroups ?? Infinity),
+      maxGroups: Math.min(
+        device.limits.maxComputeWorkgroupsPerDimension,
+        options.limits?.maxGroups ?? Infinity,
+      ),
     };
     const fail = (error: GpuError): void => {
       // The first fault is the one to keep, except that a compile error explains the invalid pipeline and submit
@@ -99,9 +114,11 @@ export class Gpu {
     this.pool = new BufferPool(device, this.limits.maxBuffer, watch);
     this.#kernels = new Kernels(device, options.shaders, watch, fail, check => this.#later(check));
     this.#arena = new UniformArena(device);
-    this.profiler = options.profile && this.features.has('timestamp-query') ? new Profiler(device) : undefined;
+    this.profiler =
+      options.profile && this.features.has('timestamp-query') ? new Profiler(device) : undefined;
     device.lost.then(({ message }) => {
-      if (!this.#destroyed) this.#failure = new GpuLostError(`the device was lost: ${message || 'no reason given'}`);
+      if (!this.#destroyed)
+        this.#failure = new GpuLostError(`the device was lost: ${message || 'no reason given'}`);
     });
     device.addEventListener('uncapturederror', event => {
       event.preventDefault();
@@ -120,7 +137,12 @@ export class Gpu {
    * Records one dispatch of shaders/`name`.wgsl: tensors bound by variable name, parameters by member name.
    * Throws GpuError (named) for an unknown kernel, binding or parameter, and for any earlier fault of the device.
    */
-  run(name: string, bind: Readonly<Record<string, Bindable>>, params: Readonly<Record<string, number>>, how: Launch): void {
+  run(
+    name: string,
+    bind: Readonly<Record<string, Bindable>>,
+    params: Readonly<Record<string, number>>,
+    how: Launch,
+  ): void {
     if (this.#failure) throw this.#failure;
     if (this.#arena.full) this.submit();
     const kernel = this.#kernels.get(name, how.consts ?? {}, how.unroll ?? false);
@@ -128,13 +150,20 @@ export class Gpu {
     for (const [key, tensor] of Object.entries(bind)) {
       ranges[key] = tensor.range;
       if (tensor.range.size > this.limits.maxBinding)
-        throw new GpuOutOfMemoryError(`binding "${key}" of ${tensor.range.size} bytes is over the limit of ${this.limits.maxBinding}`, kernel.label);
+        throw new GpuOutOfMemoryError(
+          `binding "${key}" of ${tensor.range.size} bytes is over the limit of ${this.limits.maxBinding}`,
+          kernel.label,
+        );
     }
     const group = this.#kernels.group(kernel, ranges, this.#arena.buffer);
     const offset = this.#arena.pack(kernel.label, kernel.reflection, params);
-    const [x, y, z] = typeof how.groups === 'number' ? foldGrid(how.groups, this.limits.maxGroups) : how.groups;
+    const [x, y, z] =
+      typeof how.groups === 'number' ? foldGrid(how.groups, this.limits.maxGroups) : how.groups;
     if (Math.max(x, y, z) > this.limits.maxGroups)
-      throw new GpuValidationError(`a grid of ${x}×${y}×${z} workgroups is over the limit of ${this.limits.maxGroups}`, kernel.label);
+      throw new GpuValidationError(
+        `a grid of ${x}×${y}×${z} workgroups is over the limit of ${this.limits.maxGroups}`,
+        kernel.label,
+      );
     const pass = this.#passFor(kernel.label);
     pass.setPipeline(kernel.pipeline);
     pass.setBindGroup(0, group, kernel.reflection.uniformSize > 0 ? [offset] : []);
@@ -159,7 +188,13 @@ export class Gpu {
   /** Copies `data` into a range; commands recorded before see the old contents, later ones the new. */
   write(range: Range, data: Float32Array | Uint32Array | Int32Array): void {
     if (!range.buffer.upload) this.submit();
-    this.device.queue.writeBuffer(range.buffer.gpu, range.offset, data.buffer, data.byteOffset, data.byteLength);
+    this.device.queue.writeBuffer(
+      range.buffer.gpu,
+      range.offset,
+      data.buffer,
+      data.byteOffset,
+      data.byteLength,
+    );
   }
 
   /**
@@ -235,7 +270,9 @@ export class Gpu {
     const waiting = this.#staging.get(capacity) ?? [];
     this.#staging.set(capacity, waiting);
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    return waiting.pop() ?? this.device.createBuffer({ label: `staging ${capacity} B`, size: capacity, usage });
+    return (
+      waiting.pop() ?? this.device.createBuffer({ label: `staging ${capacity} B`, size: capacity, usage })
+    );
   }
 
   #watch<T>(label: string, kind: GPUErrorFilter, create: () => T): T {

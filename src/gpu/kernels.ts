@@ -131,7 +131,13 @@ export class Kernels {
   }
 
   /** Compiler messages name the file's own lines, whatever was unrolled or replaced. */
-  #reportCompileErrors(module: GPUShaderModule, file: string, name: string, text: ShaderText, source: string): void {
+  #reportCompileErrors(
+    module: GPUShaderModule,
+    file: string,
+    name: string,
+    text: ShaderText,
+    source: string,
+  ): void {
     const own = source.split('\n');
     const check = module.getCompilationInfo().then(
       info => {
@@ -141,7 +147,8 @@ export class Kernels {
             const line = text.lines[lineNum - 1] ?? 0;
             return `${file}:${line}: ${message}\n    ${own[line - 1]?.trim() ?? ''}`;
           });
-        if (lines.length > 0) this.#failed(new GpuCompileError(`does not compile\n${lines.join('\n')}`, name));
+        if (lines.length > 0)
+          this.#failed(new GpuCompileError(`does not compile\n${lines.join('\n')}`, name));
       },
       () => {}, // The device is gone; its loss is reported by itself.
     );

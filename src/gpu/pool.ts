@@ -91,7 +91,9 @@ export class BufferPool {
 
   #create(bytes: number, capacity: number, upload: boolean): PoolBuffer {
     if (bytes > this.#limit)
-      throw new GpuOutOfMemoryError(`a buffer of ${bytes} bytes is over this device's limit of ${this.#limit}`);
+      throw new GpuOutOfMemoryError(
+        `a buffer of ${bytes} bytes is over this device's limit of ${this.#limit}`,
+      );
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const gpu = this.#watch(`buffer of ${bytes} bytes`, 'out-of-memory', () =>
       this.#device.createBuffer({ label: `pool ${capacity} B`, size: capacity, usage }),

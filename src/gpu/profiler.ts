@@ -45,7 +45,10 @@ export class Profiler {
     const labels = this.#labels.splice(0);
     if (labels.length === 0) return;
     const bytes = 16 * labels.length;
-    const staging = this.#device.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const staging = this.#device.createBuffer({
+      size: bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
     const encoder = this.#device.createCommandEncoder({ label: 'timestamps' });
     encoder.resolveQuerySet(this.#queries, 0, 2 * labels.length, this.#resolved, 0);
     encoder.copyBufferToBuffer(this.#resolved, 0, staging, 0, bytes);

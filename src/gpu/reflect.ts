@@ -29,7 +29,8 @@ export interface Reflection {
 /** Reflects a standalone shader with entry point `main` and group 0 only. Throws an Error naming `file`. */
 export function reflect(file: string, code: string): Reflection {
   const shader = new WgslReflect(code);
-  if (!shader.entry.compute.some(entry => entry.name === 'main')) throw new Error(`${file}: no compute entry point "main"`);
+  if (!shader.entry.compute.some(entry => entry.name === 'main'))
+    throw new Error(`${file}: no compute entry point "main"`);
   const bindings: Binding[] = [];
   for (const variable of shader.storage) {
     if (variable.access !== 'read' && variable.access !== 'read_write')
@@ -48,6 +49,8 @@ export function reflect(file: string, code: string): Reflection {
       throw new Error(`${file}: parameter ${member.name} is ${type}; only u32, i32 and f32 are packed`);
     return { name: member.name, offset: member.offset, type };
   });
-  const enables = [...code.matchAll(/^\s*enable\s+([^;]+);/gm)].flatMap(m => m[1]!.split(',').map(s => s.trim()));
+  const enables = [...code.matchAll(/^\s*enable\s+([^;]+);/gm)].flatMap(m =>
+    m[1]!.split(',').map(s => s.trim()),
+  );
   return { bindings, members, uniformSize: uniform ? Math.ceil(uniform.size / 16) * 16 : 0, enables };
 }

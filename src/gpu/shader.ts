@@ -16,7 +16,8 @@ interface Line {
 }
 
 const CONSTANT = /^const\s+(\w+)(\s*:\s*\w+)?\s*=\s*([^;]+);/;
-const LOOP = /^\s*for\s*\(\s*var\s+(\w+)\s*=\s*([^;]+);\s*\1\s*<\s*([^;]+);\s*\1\s*(\+\+|\+=\s*([^)]+))\)\s*\{\s*$/;
+const LOOP =
+  /^\s*for\s*\(\s*var\s+(\w+)\s*=\s*([^;]+);\s*\1\s*<\s*([^;]+);\s*\1\s*(\+\+|\+=\s*([^)]+))\)\s*\{\s*$/;
 
 /**
  * Replaces each named constant (it must stand exactly once at the start of a line) and, with `unroll`,
@@ -61,7 +62,9 @@ function literalLike(old: string, value: number | boolean, where: string): strin
 
 /** Value of an integer expression over known constants, or undefined. */
 function evaluate(expression: string, values: ReadonlyMap<string, number>): number | undefined {
-  const text = expression.replace(/\b(\d+)[ui]\b/g, '$1').replace(/\b[A-Za-z_]\w*\b/g, name => String(values.get(name) ?? name));
+  const text = expression
+    .replace(/\b(\d+)[ui]\b/g, '$1')
+    .replace(/\b[A-Za-z_]\w*\b/g, name => String(values.get(name) ?? name));
   if (!/^[\d\s+\-*/%()]+$/.test(text)) return undefined;
   return Math.trunc(arithmetic(text));
 }
@@ -111,7 +114,8 @@ function expand(file: string, lines: readonly Line[], values: ReadonlyMap<string
     }
     const head = lines[i + 1];
     const match = head && LOOP.exec(head.text);
-    if (!match) throw new Error(`${file}:${line.from}: @unroll must stand before "for (var i = A; i < B; i++) {"`);
+    if (!match)
+      throw new Error(`${file}:${line.from}: @unroll must stand before "for (var i = A; i < B; i++) {"`);
     const [, name = '', first = '', limit = '', , stride] = match;
     const from = evaluate(first, values);
     const to = evaluate(limit, values);
@@ -138,7 +142,8 @@ function closing(file: string, lines: readonly Line[], open: number): number {
     const text = lines[i]!.text.replace(/\/\/.*/, '');
     for (const char of text) depth += char === '{' ? 1 : char === '}' ? -1 : 0;
     if (depth > 0) continue;
-    if (text.trim() !== '}') throw new Error(`${file}:${lines[i]!.from}: an @unroll loop must close on a line of its own`);
+    if (text.trim() !== '}')
+      throw new Error(`${file}:${lines[i]!.from}: an @unroll loop must close on a line of its own`);
     return i;
   }
   throw new Error(`${file}:${lines[open]!.from}: this @unroll loop never closes`);

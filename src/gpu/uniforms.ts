@@ -27,27 +27,13 @@ export class UniformArena {
     return this.#used === SLOTS;
   }
 
-  /** Writes `params` at the offsets that reflection read; returns the dynamic offset. Throws on a name missing or unknown. */
+  /** Packs one dispatch's parameters into the next slot; returns its dynamic offset. Throws as `packParams` does. */
   pack(label: string, reflection: Reflection, params: Readonly<Record<string, number>>): number {
     if (reflection.uniformSize > this.#stride)
       throw new Error(`${label}: parameters of ${reflection.uniformSize} bytes exceed ${this.#stride}`);
-    const at = this.#used++ * this.#stride;
-    for (const { name, offset, type } of reflection.members) {
-      const value = params[name];
-      if (value === undefined) throw new Error(`${label}: parameter "${name}" is missing`);
-      if (type === 'f32') this.#view.setFloat32(at + offset, value, true);
-      else {
-        const low = type === 'u32' ? 0 : -(2 ** 31);
-        if (!Number.isInteger(value) || value < low || value >= low + 2 ** 32)
-          throw new Error(`${label}: parameter "${name}" is ${value}, not a ${type}`);
-        this.#view.setInt32(at + offset, value, true);
-      }
-    }
-    const count = Object.keys(params).length;
-    if (count !== reflection.members.length) {
-      const unknown = Object.keys(params).filter(key => !reflection.members.some(m => m.name === key));
-      throw new Error(`${label}: the shader has no parameter "${unknown.join('", "')}"`);
-    }
+    const at = this.#used * this.#stride;
+    packParams(label, reflection, params, this.#view, at);
+    this.#used++;
     return at;
   }
 
@@ -56,4 +42,28 @@ export class UniformArena {
     if (this.#used > 0) queue.writeBuffer(this.buffer, 0, this.#bytes, 0, this.#used * this.#stride);
     this.#used = 0;
   }
+}
+
+/** Writes `params` at the offsets that reflection read. Throws on a name missing or unknown, or a value of the wrong type. */
+export function packParams(
+  label: string,
+  { members }: Reflection,
+  params: Readonly<Record<string, number>>,
+  view: DataView,
+  at: number,
+): void {
+  for (const { name, offset, type } of members) {
+    const value = params[name];
+    if (value === undefined) throw new Error(`${label}: parameter "${name}" is missing`);
+    if (type === 'f32') view.setFloat32(at + offset, value, true);
+    else {
+      const low = type === 'u32' ? 0 : -(2 ** 31);
+      if (!Number.isInteger(value) || value < low || value >= low + 2 ** 32)
+        throw new Error(`${label}: parameter "${name}" is ${value}, not a ${type}`);
+      view.setInt32(at + offset, value, true);
+    }
+  }
+  if (Object.keys(params).length === members.length) return;
+  const unknown = Object.keys(params).filter(key => !members.some(member => member.name === key));
+  throw new Error(`${label}: the shader has no parameter "${unknown.join('", "')}"`);
 }

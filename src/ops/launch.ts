@@ -32,11 +32,12 @@ export function expectSize(op: string, name: string, tensor: Tensor, size: numbe
 export type RowForm = 'thread' | 'workgroup';
 
 /**
- * The form used where none was asked for. Barriers are dear on a CPU-run adapter, threads that read far apart on a
- * GPU; but a few long rows a thread each would leave even a CPU's lanes idle.
+ * The form used where none was asked for. A workgroup a row of 64 costs SwiftShader fifty times a thread a row, with
+ * its barriers; a GPU wants neighbouring threads on neighbouring columns. Few rows of a large vocabulary would leave
+ * even a CPU's lanes idle, a thread each.
  */
 export function defaultRowForm(gpu: Gpu, rows: number, width: number): RowForm {
-  return gpu.cpuRun && !(rows <= 8 && width >= 1024) ? 'thread' : 'workgroup';
+  return gpu.cpuRun && !(rows <= 8 && width >= 4096) ? 'thread' : 'workgroup';
 }
 
 /**

@@ -1,8 +1,8 @@
 // Matrix products: the general strided product that every linear map uses, and the ops made of it.
 // Knows tensors and the two kernel forms; knows nothing of models.
 import type { Gpu } from '../gpu/gpu.ts';
-import { empty, type Tensor } from '../tensor.ts';
 import type { Op, Slot } from '../tape.ts';
+import { empty, type Tensor } from '../tensor.ts';
 import { sumRows } from './reduce.ts';
 
 /** A stored matrix and whether the product reads it transposed. */
@@ -46,6 +46,7 @@ export function product(gpu: Gpu, a: Operand, b: Operand, out: Slot, options: Pr
     throw new Error(
       `matmul: [${a.matrix.shape}]${a.transposed ? 'ᵀ' : ''} · [${b.matrix.shape}]${b.transposed ? 'ᵀ' : ''} does not make [${out.tensor.shape}]`,
     );
+  gpu.counts.flops += 2 * batch * M * N * K;
   const whole: Part = { m0: 0, m1: M, n0: 0, n1: N, k0: 0, k1: K };
   for (const part of split(gpu, a, b, out, whole, batch)) {
     const { m0, m1, n0, n1, k0, k1 } = part;
@@ -92,7 +93,10 @@ function split(gpu: Gpu, a: Operand, b: Operand, out: Slot, whole: Part, batch: 
   if (batch > 1) return [whole];
   const mParts = ranges(whole.m1, Math.max(cut(gpu, out.tensor), a.transposed ? 1 : cut(gpu, a.matrix)));
   const nParts = ranges(whole.n1, b.transposed ? cut(gpu, b.matrix) : 1);
-  const kParts = ranges(whole.k1, Math.max(a.transposed ? cut(gpu, a.matrix) : 1, b.transposed ? 1 : cut(gpu, b.matrix)));
+  const kParts = ranges(
+    whole.k1,
+    Math.max(a.transposed ? cut(gpu, a.matrix) : 1, b.transposed ? 1 : cut(gpu, b.matrix)),
+  );
   return mParts.flatMap(([m0, m1]) =>
     nParts.flatMap(([n0, n1]) => kParts.map(([k0, k1]) => ({ m0, m1, n0, n1, k0, k1 }))),
   );

@@ -61,6 +61,8 @@ export const nodeFiles: Files = {
   append: (path, text) => attempt('write', path, () => appendFile(path, text)),
   exists: path => attempt('read', path, () => present(path)),
   list: path => attempt('read', path, async () => (await readdir(path)).sort()),
+  move: (from, to) => attempt('move', from, () => rename(from, to)),
+
   remove: path => attempt('remove', path, () => rm(path, { recursive: true, force: true })),
 
   makeFolder: path =>
@@ -128,7 +130,7 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 async function attempt<T>(
-  action: 'read' | 'write' | 'remove',
+  action: 'read' | 'write' | 'move' | 'remove',
   path: string,
   work: () => Promise<T>,
 ): Promise<T> {

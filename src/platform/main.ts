@@ -18,3 +18,14 @@ export async function runMain(main: () => Promise<void>): Promise<void> {
 function oneLine(error: Error): string {
   return error.name === 'GpuCompileError' ? error.message : error.message.split('\n')[0]!;
 }
+
+/** Turns Ctrl-C into a question: the first asks the loop to stop in order, the second ends the process. */
+export function onInterrupt(notice: () => void): () => boolean {
+  let asked = false;
+  process.on('SIGINT', () => {
+    if (asked) process.exit(130);
+    asked = true;
+    notice();
+  });
+  return () => asked;
+}

@@ -29,6 +29,13 @@ export function readShaders(): ReadonlyMap<string, string> {
   return new Map(names.map(name => [name.slice(0, -5), readFileSync(join(folder, name), 'utf8')]));
 }
 
+/** The plotting library as texts, for reports that need nothing beside them. */
+export function readPlotLibrary(): { uplotJs: string; uplotCss: string } {
+  const { resolve } = createRequire(import.meta.url);
+  const text = (name: string): string => readFileSync(resolve(`uplot/dist/${name}`), 'utf8');
+  return { uplotJs: text('uPlot.iife.min.js'), uplotCss: text('uPlot.min.css') };
+}
+
 /**
  * Opens a device: hardware, else the system's software Vulkan, else the npm one. `gpu` takes only the first,
  * `software` never the first. Throws UserError when there is none.

@@ -13,7 +13,8 @@ function referenceProduct(a: Arr, b: Arr, attrs: MatmulAttrs, M: number, N: numb
     for (let m = 0; m < M; m++)
       for (let n = 0; n < N; n++) {
         let sum = 0;
-        for (let k = 0; k < K; k++) sum += a.data[aIndex(attrs, M, K, e, m, k)]! * b.data[bIndex(attrs, N, K, e, k, n)]!;
+        for (let k = 0; k < K; k++)
+          sum += a.data[aIndex(attrs, M, K, e, m, k)]! * b.data[bIndex(attrs, N, K, e, k, n)]!;
         c.data[(e * M + m) * N + n] = sum;
       }
   return c;
@@ -58,7 +59,12 @@ export const matmulCase: OpCase<MatmulDims, MatmulAttrs & { dims: MatmulDims }> 
     { M: 512, N: 512, K: 512, batch: 1, form },
     { M: 384, N: 320, K: 640, batch: 1, form },
   ]),
-  cpuAttrs: dims => ({ dims, batch: dims.batch, transposeA: dims.form >= 2, transposeB: dims.form % 2 === 1 }),
+  cpuAttrs: dims => ({
+    dims,
+    batch: dims.batch,
+    transposeA: dims.form >= 2,
+    transposeB: dims.form % 2 === 1,
+  }),
   inputs({ M, N, K, batch }, random, { transposeA, transposeB }) {
     return {
       a: normal(transposeA ? shaped(batch, K, M) : shaped(batch, M, K), random),
@@ -83,7 +89,10 @@ export const matmulCase: OpCase<MatmulDims, MatmulAttrs & { dims: MatmulDims }> 
     return { a: da, b: db };
   },
   attrs: (_, attrs) => ({ attrs, owned: {} }),
-  cost: ({ M, N, K, batch }) => ({ flops: 2 * batch * M * N * K, bytes: 4 * batch * (M * K + K * N + M * N) }),
+  cost: ({ M, N, K, batch }) => ({
+    flops: 2 * batch * M * N * K,
+    bytes: 4 * batch * (M * K + K * N + M * N),
+  }),
 };
 
 type LinearDims = { M: number; N: number; K: number; bias: number };

@@ -1,0 +1,50 @@
+// The folder of a run and of the arms in it. Knows names; knows nothing of what is trained.
+import type { Mode } from '../data/curriculum.ts';
+import { UserError } from '../errors.ts';
+import type { Files } from '../files.ts';
+import { type Checkpoint, latestCheckpoint, readCheckpoint } from './checkpoint.ts';
+import type { TrainOptions } from './option-table.ts';
+
+/** What a run writes into its folder. */
+const OWN = [
+  'metrics.jsonl',
+  'checkpoints',
+  'final',
+  'results.json',
+  'report.html',
+  'samples.json',
+  'cot',
+  'no-cot',
+];
+
+/** The models that a run trains, one after another. */
+export function armModes({ compare, mode }: TrainOptions): readonly Mode[] {
+  return compare ? ['coconut', 'cot', 'no-cot'] : [mode];
+}
+
+/** Folder of an arm's checkpoints and final model: the run's own for the first, one below it for the others. */
+export function armFolder(out: string, mode: Mode, options: TrainOptions): string {
+  return mode === armModes(options)[0] ? out : `${out}/${mode}`;
+}
+
+/** The newest checkpoint of the run in `dir`: of its latest arm. Throws UserError where there is none. */
+export async function newestCheckpoint(dir: string, files: Files): Promise<Checkpoint> {
+  if (!(await files.exists(dir))) throw new UserError(`--resume ${dir}: no such folder`);
+  for (const arm of [`${dir}/no-cot`, `${dir}/cot`, dir]) {
+    const path = (await files.exists(arm)) ? await latestCheckpoint(files, arm) : undefined;
+    if (path !== undefined) return readCheckpoint(files, path);
+  }
+  throw new UserError(`--resume ${dir}: holds no checkpoint; start the run again without --resume`);
+}
+
+/** Makes the folder of a new run, with an earlier run's files moved aside into it. Returns where to, if anywhere. */
+export async function makeRunFolder(out: string, files: Files): Promise<string | undefined> {
+  await files.makeFolder(out);
+  const present = (await files.list(out)).filter(name => OWN.includes(name));
+  if (present.length === 0) return undefined;
+  let n = 1;
+  while (await files.exists(`${out}/earlier-${n}`)) n++;
+  await files.makeFolder(`${out}/earlier-${n}`);
+  for (const name of present) await files.move(`${out}/${name}`, `${out}/earlier-${n}/${name}`);
+  return `${out}/earlier-${n}`;
+}

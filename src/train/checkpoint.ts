@@ -1,0 +1,196 @@
+// A model folder (config.json, model.safetensors, tokenizer.json: Hugging Face form) and a checkpoint, which is
+// such a folder plus the trainer's own two files. Knows names and formats; the file system is given, and
+// tokenizer.json passes through unread.
+import { UserError } from '../errors.ts';
+import type { Files } from '../files.ts';
+import { isObject, type JsonObject, parseJson, show } from '../json.ts';
+import { elements, formatConfig, type ModelConfig, parameterShapes, parseConfig } from '../model/config.ts';
+import { decodeSafetensors, encodeSafetensors, type StoredTensor } from '../model/safetensors.ts';
+import { weightsFor } from '../model/weights.ts';
+import type { TrainOptions } from './option-table.ts';
+import type { ArmResult } from './results.ts';
+import { optionsFromJson, optionsToJson } from './settings.ts';
+
+/** Arrays by full parameter name, row-major, of the shapes parameterShapes gives. */
+export type Parameters = ReadonlyMap<string, Float32Array>;
+
+export interface ModelFiles {
+  readonly config: ModelConfig;
+  readonly weights: Parameters;
+  /** The text of tokenizer.json. */
+  readonly tokenizer: string;
+}
+
+/**
+ * Everything beside weights and moments that the next step depends on. Random numbers have no state of their
+ * own: each is a function of the seed in `options` and of `samples` or `step`.
+ */
+export interface TrainerState {
+  /** The arm in training; the arms before it are in `finished`. */
+  readonly arm: TrainOptions['mode'];
+  /** Optimizer steps done in this arm. */
+  readonly step: number;
+  /** Samples trained on in this arm. */
+  readonly samples: number;
+  readonly stage: number;
+  /** Optimizer steps done in this stage. */
+  readonly stageStep: number;
+  /** AdamW's step count, which starts again where the optimizer is reset. */
+  readonly optimizerStep: number;
+  readonly bestAccuracy: number;
+  /** Accuracy at the last validation; null before the first. */
+  readonly lastAccuracy: number | null;
+  /** Seconds the run has computed so far. */
+  readonly seconds: number;
+  readonly finished: readonly ArmResult[];
+  readonly options: TrainOptions;
+}
+
+/** AdamW's running means of the gradient and of its square. */
+export interface Moments {
+  readonly m: Parameters;
+  readonly v: Parameters;
+}
+
+export interface Checkpoint extends ModelFiles {
+  readonly trainer: TrainerState;
+  readonly moments: Moments;
+}
+
+const CONFIG = 'config.json';
+const MODEL = 'model.safetensors';
+const TOKENIZER = 'tokenizer.json';
+const TRAINER = 'trainer.json';
+const OPTIMIZER = 'optimizer.safetensors';
+const FORMAT = 1;
+
+/** Writes `dir` whole or not at all: a folder that `GPT2LMHeadModel.from_pretrained` opens. */
+export async function writeModel(files: Files, dir: string, model: ModelFiles): Promise<void> {
+  await files.writeFolderAtomic(dir, modelContents(model));
+}
+
+/** Writes `runDir`/checkpoints/`step` whole or not at all and returns its path. */
+export async function writeCheckpoint(files: Files, runDir: string, checkpoint: Checkpoint): Promise<string> {
+  const { config, trainer, moments } = checkpoint;
+  const dir = `${runDir}/checkpoints/${trainer.step}`;
+  const tensors = [...named(config, moments.m, 'm.'), ...named(config, moments.v, 'v.')];
+  await files.writeFolderAtomic(dir, {
+    ...modelContents(checkpoint),
+    [OPTIMIZER]: encodeSafetensors(tensors),
+    [TRAINER]: `${JSON.stringify({ format: FORMAT, ...trainer, options: optionsToJson(trainer.options) }, null, 2)}\n`,
+  });
+  return dir;
+}
+
+/** Reads a model folder, ours or the hub's. Every fault is a UserError naming the file. */
+export async function readModel(files: Files, dir: string): Promise<ModelFiles> {
+  await requireFolder(files, dir);
+  const config = parseConfig(await files.readText(`${dir}/${CONFIG}`), `${dir}/${CONFIG}`);
+  return {
+    config,
+    weights: await readWeights(files, dir, config),
+    tokenizer: await files.readText(`${dir}/${TOKENIZER}`),
+  };
+}
+
+/** The weights of a model folder alone: for tools that need no tokenizer. */
+export async function readWeights(
+  files: Files,
+  dir: string,
+  config: ModelConfig,
+): Promise<Map<string, Float32Array>> {
+  const path = `${dir}/${MODEL}`;
+  return weightsFor(config, decodeSafetensors(await files.read(path), path).tensors, path);
+}
+
+/** Reads what writeCheckpoint wrote. Every fault is a UserError naming the file. */
+export async function readCheckpoint(files: Files, dir: string): Promise<Checkpoint> {
+  const model = await readModel(files, dir);
+  const trainer = parseTrainer(await files.readText(`${dir}/${TRAINER}`), `${dir}/${TRAINER}`);
+  const path = `${dir}/${OPTIMIZER}`;
+  const { tensors } = decodeSafetensors(await files.read(path), path);
+  const moments = {
+    m: weightsFor(model.config, withPrefix(tensors, 'm.', path), path),
+    v: weightsFor(model.config, withPrefix(tensors, 'v.', path), path),
+  };
+  return { ...model, trainer, moments };
+}
+
+/**
+ * The checkpoint of the most steps under `runDir`, or undefined before the first. Folders that a killed run
+ * left unfinished have other names and do not count. A missing `runDir` is a UserError.
+ */
+export async function latestCheckpoint(files: Files, runDir: string): Promise<string | undefined> {
+  await requireFolder(files, runDir);
+  const dir = `${runDir}/checkpoints`;
+  if (!(await files.exists(dir))) return undefined;
+  const steps = (await files.list(dir)).filter(name => /^\d+$/.test(name)).map(Number);
+  return steps.length === 0 ? undefined : `${dir}/${Math.max(...steps)}`;
+}
+
+async function requireFolder(files: Files, dir: string): Promise<void> {
+  if (!(await files.exists(dir))) throw new UserError(`${dir}: no such folder`);
+}
+
+function modelContents({ config, weights, tokenizer }: ModelFiles): Record<string, Uint8Array | string> {
+  return {
+    [CONFIG]: formatConfig(config),
+    // transformers refuses a file without this note on its origin.
+    [MODEL]: encodeSafetensors(named(config, weights, ''), { format: 'pt' }),
+    [TOKENIZER]: tokenizer,
+  };
+}
+
+function named(config: ModelConfig, arrays: Parameters, prefix: string): [string, StoredTensor][] {
+  return parameterShapes(config).map(([name, shape]) => {
+    const data = arrays.get(name);
+    if (data?.length !== elements(shape))
+      throw new Error(`checkpoint: ${prefix}${name} is missing or of another size`);
+    return [prefix + name, { shape, data }];
+  });
+}
+
+function withPrefix(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  prefix: string,
+  path: string,
+): Map<string, StoredTensor> {
+  const chosen = [...tensors].filter(([name]) => name.startsWith(prefix));
+  if (chosen.length === 0) throw new UserError(`${path}: holds no tensors called ${prefix}…`);
+  return new Map(chosen.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
+
+function parseTrainer(text: string, path: string): TrainerState {
+  const json = parseJson(text, path);
+  if (!isObject(json)) throw new UserError(`${path}: expected a JSON object, got ${show(json)}`);
+  if (json.format !== FORMAT)
+    throw new UserError(`${path}: format ${show(json.format)}, this version reads ${FORMAT}`);
+  const options = optionsFromJson(json.options, `${path} (options)`);
+  const number = (key: string) => numberOf(json, key, path);
+  const arm = (['coconut', 'cot', 'no-cot'] as const).find(mode => mode === json.arm);
+  if (arm === undefined) throw new UserError(`${path}: unknown arm ${show(json.arm)}`);
+  if (!Array.isArray(json.finished) || !json.finished.every(isObject)) {
+    throw new UserError(`${path}: "finished" must be a list of results`);
+  }
+  return {
+    arm,
+    step: number('step'),
+    samples: number('samples'),
+    stage: number('stage'),
+    stageStep: number('stageStep'),
+    optimizerStep: number('optimizerStep'),
+    bestAccuracy: number('bestAccuracy'),
+    lastAccuracy: json.lastAccuracy === null ? null : number('lastAccuracy'),
+    seconds: number('seconds'),
+    finished: json.finished as unknown as ArmResult[],
+    options,
+  };
+}
+
+function numberOf(json: JsonObject, key: string, path: string): number {
+  const value = json[key];
+  if (typeof value !== 'number' || value < 0) {
+    throw new UserError(`${path}: "${key}" must be a number of at least 0, got ${show(value)}`);
+  }
+  return value;
+}

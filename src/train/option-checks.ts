@@ -1,0 +1,67 @@
+// Options that are legal one by one and contradict each other. Knows what options mean to each other; knows
+// nothing of where they came from but which were asked for.
+import { UserError } from '../errors.ts';
+import { flagName, type OptionKey, showOption, type TrainOptions } from './option-table.ts';
+import { withPreset } from './presets.ts';
+
+/** Throws a UserError of one line at the first contradiction. `given` are the options that no preset decided. */
+export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKey>): void {
+  const refuse = (fault: string): never => {
+    throw new UserError(fault);
+  };
+  // A value that repeats the preset's is no contradiction: a config file may hold all options of an earlier run.
+  const preset = withPreset({ preset: options.preset });
+  const wished = (key: OptionKey) =>
+    given.has(key) && JSON.stringify(options[key]) !== JSON.stringify(preset[key]);
+  const refuseWith = (flag: string, keys: readonly OptionKey[], why: string) => {
+    for (const key of keys) if (wished(key)) refuse(`--${flagName(key)} contradicts ${flag}: ${why}`);
+  };
+  if (options.resume !== null) {
+    refuseWith('--resume', ['init'], 'a resumed run goes on from its own checkpoint');
+    if (given.has('out') && options.out !== options.resume) {
+      refuse('--out contradicts --resume: a resumed run goes on in its own folder');
+    }
+    // The rest is checked against what the run was started with, by resumedOptions.
+    return;
+  }
+  if (options.compare && options.mode !== 'coconut') {
+    refuse(`--compare contradicts --mode ${options.mode}: it trains cot and no-cot beside a coconut model`);
+  }
+  if (options.data !== null) {
+    refuseWith(
+      '--data',
+      ['task', 'nodes', 'hops', 'maxEdges'],
+      'the file gives the samples, none are generated',
+    );
+  } else if (options.valid !== null) {
+    refuse('--valid needs --data: a generated task brings its own unseen samples');
+  } else if (options.hops[1] >= options.nodes) {
+    refuse(
+      `--hops ${showOption('hops', options.hops)} needs more than ${options.nodes} nodes: raise --nodes`,
+    );
+  }
+  if (options.init !== null) {
+    refuseWith('--init', ['layers', 'heads', 'width', 'initScale'], 'the model in that folder decides');
+  } else if (options.width % options.heads !== 0) {
+    refuse(`--width ${options.width} is not divisible by --heads ${options.heads}`);
+  }
+  if (options.stageSteps === 'auto') {
+    if (options.schedule === 'cosine' && options.steps === null) {
+      refuse('--schedule cosine needs an end: give --steps, or --stage-steps as a list');
+    }
+  } else {
+    const { stageSteps, maxLatentStage } = options;
+    const stages = maxLatentStage + 1;
+    // One more where the longest samples have steps left at the last latent stage.
+    if (stageSteps.length !== stages && stageSteps.length !== stages + 1) {
+      refuse(
+        `--stage-steps names ${stageSteps.length} stages, but --max-latent-stage ${maxLatentStage} makes ${stages}, or ${stages + 1} with one that drops all steps left`,
+      );
+    }
+    refuseWith(
+      'a fixed --stage-steps',
+      ['stageAccuracy', 'stageMaxSteps'],
+      'it belongs to --stage-steps auto',
+    );
+  }
+}

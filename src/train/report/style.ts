@@ -1,0 +1,76 @@
+// The report's style sheet: quiet, legible, light and dark, from a phone to a wide screen. Knows the class names
+// that report.ts writes.
+
+export const STYLE = `
+:root {
+  color-scheme: light dark;
+  --page: #fbfbfa; --card: #ffffff; --text: #1c1d1f; --quiet: #676a70; --line: #e4e4e1; --grid: #efefec;
+  --mark: #b9bbbf; --coconut: #2563c9; --cot: #c2621b; --no-cot: #7b6ca8; --right: #1f7a4d; --wrong: #b3382c;
+  --arm-0: #2563c9; --arm-1: #c2621b; --arm-2: #7b6ca8;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #141517; --card: #1b1d20; --text: #e6e6e3; --quiet: #9a9da4; --line: #2d3035; --grid: #25282c;
+    --mark: #575b62; --coconut: #6ea4f7; --cot: #e79a5c; --no-cot: #b3a4e0; --right: #62c493; --wrong: #ef8074;
+    --arm-0: #6ea4f7; --arm-1: #e79a5c; --arm-2: #b3a4e0;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0; background: var(--page); color: var(--text);
+  font: 16px/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif;
+}
+main { max-width: 68rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .5rem; font-weight: 650; letter-spacing: -.01em; text-wrap: balance; }
+h2 { font-size: 1.1rem; margin: 2.75rem 0 .75rem; font-weight: 650; }
+p { margin: 0 0 .75rem; max-width: 46rem; }
+.quiet { color: var(--quiet); }
+.eyebrow { color: var(--quiet); font-size: .875rem; margin: 0 0 .5rem; }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .55rem .6rem; text-align: right; white-space: nowrap; }
+th:first-child { text-align: left; padding-left: .9rem; }
+th:last-child, td:last-child { padding-right: .9rem; }
+thead th { color: var(--quiet); font-weight: 500; border-bottom: 1px solid var(--line); }
+tbody tr + tr > * { border-top: 1px solid var(--grid); }
+tbody th { font-weight: 600; }
+.arm::before { content: ''; display: inline-block; width: .6em; height: .6em; border-radius: 50%; margin-right: .5em; background: var(--quiet); }
+.arm.coconut::before { background: var(--coconut); }
+.arm.cot::before { background: var(--cot); }
+.arm.no-cot::before { background: var(--no-cot); }
+.charts { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+figure { margin: 0; padding: .9rem .75rem .5rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); min-width: 0; }
+figcaption { font-size: .9rem; font-weight: 600; margin: 0 .25rem .35rem; }
+.chart { min-height: 15rem; color: var(--quiet); font-size: .875rem; }
+.chart .u-legend { text-align: left; color: var(--quiet); font-size: .8rem; width: auto; margin: .1rem 0 0 .25rem; }
+.chart .u-legend th, .chart .u-legend td { padding: .1rem .3rem; text-align: left; border: 0; font-weight: 400; }
+.chart .u-legend tr { border: 0; }
+.chart .u-marker { width: .65em; height: .65em; border-radius: 50%; }
+.chart .u-cursor-x { border-color: var(--mark); }
+.samples { display: grid; gap: 1rem; }
+.sample { padding: .9rem 1rem 1rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); min-width: 0; }
+.sample header { display: flex; gap: 1rem; justify-content: space-between; font-size: .875rem; margin-bottom: .4rem; }
+.right { color: var(--right); font-weight: 600; }
+.wrong { color: var(--wrong); font-weight: 600; }
+.text { font: .9rem/1.5 ui-monospace, 'SF Mono', Menlo, Consolas, monospace; overflow-wrap: anywhere; white-space: pre-wrap; margin: 0; }
+.said { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .9rem; margin: .5rem 0 0; }
+.said dt { color: var(--quiet); font-size: .875rem; }
+.said dd { margin: 0; min-width: 0; }
+.thoughts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .9rem 1.25rem; margin: .9rem 0 0; padding: .8rem 0 0; border-top: 1px solid var(--grid); list-style: none; }
+.thoughts h3 { font-size: .8rem; font-weight: 500; color: var(--quiet); margin: 0 0 .25rem; }
+.thoughts ol { list-style: none; margin: 0; padding: 0; }
+.thoughts ol li { display: grid; grid-template-columns: 1fr max-content; column-gap: .75rem; font-size: .85rem; font-variant-numeric: tabular-nums; padding: .05rem 0 .2rem; }
+.thoughts .token { font-family: ui-monospace, 'SF Mono', Menlo, Consolas, monospace; overflow-wrap: anywhere; white-space: pre-wrap; }
+.thoughts ol li::after { content: ''; grid-column: 1 / -1; height: 3px; border-radius: 2px; background: linear-gradient(to right, var(--coconut) var(--p), var(--grid) var(--p)); }
+.settings { columns: 21rem; column-gap: 2.5rem; font-size: .9rem; }
+.settings section { break-inside: avoid; margin: 0 0 1rem; }
+.settings h3 { font-size: .9rem; margin: 0 0 .25rem; font-weight: 600; }
+.settings dl { display: grid; grid-template-columns: 1fr auto; gap: .05rem 1rem; margin: 0; }
+.settings dt { color: var(--quiet); }
+.settings dd { margin: 0; text-align: right; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+@media (max-width: 34rem) {
+  main { padding: 1.5rem 1rem 3rem; }
+  h1 { font-size: 1.35rem; }
+  .said { grid-template-columns: 1fr; }
+}
+`;

@@ -1,0 +1,159 @@
+// What a run starts from: samples, tokenizer, model config and first weights. Knows options, data and formats;
+// knows no device.
+import { type CurriculumOptions, latentsOf, type Mode, rowOf } from '../data/curriculum.ts';
+import { parseSamples, type Sample } from '../data/sample.ts';
+import { generatedSource, holdOut, type SampleSource, shuffledSource } from '../data/source.ts';
+import { TASKS } from '../data/tasks.ts';
+import { Tokenizer } from '../data/tokenizer.ts';
+import { UserError } from '../errors.ts';
+import type { Files } from '../files.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { initialWeights } from '../model/init.ts';
+import { type Parameters, readModel } from './checkpoint.ts';
+import type { TrainOptions } from './option-table.ts';
+
+/** Rows looked at to learn how long a generated task's rows get, and the room left above the longest. */
+const ROWS_MEASURED = 2000;
+const ROOM = 1.15;
+
+export interface Setup {
+  readonly train: SampleSource;
+  /** For validation while training, and for the final evaluation: never trained on. */
+  readonly valid: readonly Sample[];
+  readonly test: readonly Sample[];
+  readonly tokenizer: Tokenizer;
+  readonly config: ModelConfig;
+  readonly weights: Parameters;
+  readonly curriculum: CurriculumOptions;
+  /** Most reasoning steps of a sample. */
+  readonly mostSteps: number;
+}
+
+/** Reads or generates everything. Every fault in a file is a UserError of one line that names it. */
+export async function prepare(options: TrainOptions, files: Files): Promise<Setup> {
+  const { train, valid, test, known } = await samplesOf(options, files);
+  const curriculum: CurriculumOptions = options;
+  const { tokenizer, config, weights } = options.init
+    ? await fromFolder(options.init, files)
+    : fresh(options, known, curriculum);
+  checkFit(options, config, tokenizer, [...known, ...valid, ...test], curriculum);
+  const mostSteps = Math.max(...known.map(sample => sample.steps.length));
+  return { train, valid, test, tokenizer, config, weights, curriculum, mostSteps };
+}
+
+interface Samples {
+  readonly train: SampleSource;
+  readonly valid: readonly Sample[];
+  readonly test: readonly Sample[];
+  /** All training samples of a file, or enough of a task's to know their lengths. */
+  readonly known: readonly Sample[];
+}
+
+async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> {
+  const { seed, validSamples, evalSamples } = options;
+  if (options.data === null) {
+    const { task, nodes, hops, maxEdges } = options;
+    const source = (split: 'train' | 'valid' | 'test'): SampleSource =>
+      generatedSource(task, { nodes, hops, maxEdges }, seed, split);
+    const take = (from: SampleSource, count: number): Sample[] =>
+      Array.from({ length: count }, (_, i) => from.at(i));
+    return {
+      train: source('train'),
+      valid: take(source('valid'), validSamples),
+      test: take(source('test'), evalSamples),
+      known: take(source('train'), ROWS_MEASURED),
+    };
+  }
+  const all = parseSamples(await files.readText(options.data), options.data);
+  if (options.valid !== null) {
+    const held = parseSamples(await files.readText(options.valid), options.valid);
+    const valid = held.slice(0, validSamples);
+    // The part that validation did not see, where there is one: it chose when stages end.
+    const rest = held.length > validSamples ? held.slice(validSamples) : held;
+    return { train: shuffledSource(all, seed), valid, test: rest.slice(0, evalSamples), known: all };
+  }
+  const count = Math.min(validSamples + evalSamples, Math.floor(all.length / 5));
+  if (count < 2)
+    throw new UserError(`${options.data}: ${all.length} samples are too few to hold some out; give --valid`);
+  const { train, valid } = holdOut(all, count, seed);
+  const half = Math.max(1, Math.round((count * validSamples) / (validSamples + evalSamples)));
+  return {
+    train: shuffledSource(train, seed),
+    valid: valid.slice(0, half),
+    test: valid.slice(half),
+    known: train,
+  };
+}
+
+async function fromFolder(
+  dir: string,
+  files: Files,
+): Promise<Pick<Setup, 'tokenizer' | 'config' | 'weights'>> {
+  const { config, weights, tokenizer } = await readModel(files, dir);
+  return { config, weights, tokenizer: Tokenizer.fromJson(tokenizer, `${dir}/tokenizer.json`) };
+}
+
+function fresh(
+  options: TrainOptions,
+  known: readonly Sample[],
+  curriculum: CurriculumOptions,
+): Pick<Setup, 'tokenizer' | 'config' | 'weights'> {
+  const { task, nodes, hops, maxEdges, width, heads, layers } = options;
+  const tokenizer =
+    options.data === null
+      ? Tokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
+      : Tokenizer.fromSamples(known);
+  const longest = Math.max(...known.map(sample => longestRow(sample, tokenizer, options.mode, curriculum)));
+  const config: ModelConfig = {
+    vocabSize: tokenizer.size,
+    positions: Math.ceil((longest * ROOM) / 16) * 16,
+    width,
+    layers,
+    heads,
+    inner: 4 * width,
+    layerNormEpsilon: 1e-5,
+    bosTokenId: undefined,
+    eosTokenId: tokenizer.eos,
+    padTokenId: tokenizer.pad,
+    latentTokenId: tokenizer.latent,
+    startLatentId: tokenizer.startLatent,
+    endLatentId: tokenizer.endLatent,
+  };
+  return { tokenizer, config, weights: initialWeights(config, options.initScale, options.seed) };
+}
+
+/** Tokens of a sample's longest row over all stages: the first has all steps, the last all latents. */
+function longestRow(sample: Sample, tokenizer: Tokenizer, mode: Mode, curriculum: CurriculumOptions): number {
+  const text = rowOf(sample, tokenizer, 'cot', 0, curriculum).tokens.length + 2;
+  if (mode !== 'coconut') return text;
+  const most = latentsOf(sample.steps.length, curriculum.maxLatentStage, curriculum);
+  return Math.max(text, rowOf(sample, tokenizer, 'coconut', 0, curriculum).tokens.length) + most;
+}
+
+/** Samples that the model cannot read are refused before anything is trained. */
+function checkFit(
+  options: TrainOptions,
+  config: ModelConfig,
+  tokenizer: Tokenizer,
+  samples: readonly Sample[],
+  curriculum: CurriculumOptions,
+): void {
+  const where = options.data ?? `the task ${options.task}`;
+  if (tokenizer.size > config.vocabSize)
+    throw new UserError(
+      `${options.init}: tokenizer.json has ${tokenizer.size} words, config.json ${config.vocabSize}`,
+    );
+  for (const sample of samples) {
+    const length = longestRow(sample, tokenizer, options.mode, curriculum);
+    if (length > config.positions)
+      throw new UserError(
+        `${where}: a row of ${length} tokens is longer than the model's ${config.positions} positions`,
+      );
+    if (options.init === null) continue;
+    const text = [sample.question, ...sample.steps, sample.answer].join(' ');
+    if (tokenizer.encode(text).includes(tokenizer.unknown))
+      throw new UserError(
+        `${where}: "${text.slice(0, 40)}…" has words that ${options.init}/tokenizer.json lacks`,
+      );
+  }
+}

@@ -1,0 +1,82 @@
+// One optimizer step: rows to micro-batches, forward and backward through the latents, AdamW. Knows the model and
+// the recurrence; knows no data source, no curriculum and no clock.
+import { collate, groupByLatents, type Row, UNLABELLED } from '../data/batch.ts';
+import type { Gpt } from '../model/gpt.ts';
+import { latentLoss, type Window } from '../model/latent.ts';
+import { Parameters } from '../model/parameters.ts';
+import { Tape } from '../tape.ts';
+import type { Tensor } from '../tensor.ts';
+import { AdamW, type AdamWOptions } from './optimizer.ts';
+
+export interface StepOptions extends AdamWOptions {
+  readonly window: Window;
+  /** Rows at once. */
+  readonly microBatch: number | 'all';
+  readonly padId: number;
+}
+
+/** Values of a step that are still on the device: read them when they are needed, then free them. */
+export interface StepValues {
+  /** [1] each; their sum is the mean cross-entropy over the labelled tokens of the batch. */
+  readonly losses: readonly Tensor[];
+  /** [2]: global gradient norm before clipping, and the factor that clipped it. */
+  readonly clip: Tensor;
+  /** Tokens of the batch, pads not counted. */
+  readonly tokens: number;
+}
+
+/** A model in training: its gradients, tape and optimizer. */
+export class Learner {
+  readonly model: Gpt;
+  readonly optimizer: AdamW;
+  readonly #gradients: Parameters;
+  readonly #tape: Tape;
+  readonly #options: StepOptions;
+
+  constructor(model: Gpt, options: StepOptions) {
+    const { parameters } = model;
+    this.model = model;
+    this.#options = options;
+    this.#gradients = new Parameters(parameters.gpu, parameters.config);
+    this.#tape = new Tape(parameters.gpu);
+    this.optimizer = new AdamW(parameters, this.#gradients, options);
+    for (const name of parameters.names()) this.#tape.watch(parameters.get(name), this.#gradients.get(name));
+  }
+
+  /** Records and submits one step on `rows` at rate `lr`; waits for nothing. */
+  step(rows: readonly Row[], lr: number): StepValues {
+    const { window, padId } = this.#options;
+    const labels = rows.reduce((sum, row) => sum + labelCount(row), 0);
+    this.#tape.resetGradients();
+    const losses = this.#microBatches(rows).map(part => {
+      const batch = collate(part, padId);
+      const { loss, release } = latentLoss(this.#tape, this.model, batch, { window, scale: 1 / labels });
+      this.#tape.backward(loss);
+      release();
+      return loss;
+    });
+    const clip = this.optimizer.step(lr);
+    this.model.parameters.gpu.submit();
+    return { losses, clip, tokens: rows.reduce((sum, row) => sum + row.tokens.length, 0) };
+  }
+
+  free(): void {
+    this.#gradients.free();
+    this.optimizer.free();
+  }
+
+  /** A finite window speaks of the last latent columns, so its batches hold rows of one number of latents. */
+  #microBatches(rows: readonly Row[]): (readonly Row[])[] {
+    const { window, microBatch } = this.#options;
+    const groups = window === 'full' ? [rows] : groupByLatents(rows).map(group => group.rows);
+    const size = microBatch === 'all' ? rows.length : microBatch;
+    return groups.flatMap(group =>
+      Array.from({ length: Math.ceil(group.length / size) }, (_, i) => group.slice(i * size, (i + 1) * size)),
+    );
+  }
+}
+
+/** Labels that count: that of the first column has no column before it to be predicted at. */
+function labelCount({ labels }: Row): number {
+  return labels.slice(1).filter(label => label !== UNLABELLED).length;
+}

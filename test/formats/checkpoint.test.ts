@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import { elements, parameterShapes, parseConfig } from '../../src/model/config.ts';
+import { decodeSafetensors, encodeSafetensors } from '../../src/model/safetensors.ts';
+import {
+  type Checkpoint,
+  latestCheckpoint,
+  readCheckpoint,
+  readModel,
+  writeCheckpoint,
+  writeModel,
+} from '../../src/train/checkpoint.ts';
+import { resolveOptions } from '../../src/train/options.ts';
+import { userError } from './expect-error.ts';
+import { memoryFiles } from './memory-files.ts';
+
+const config = parseConfig(
+  '{"vocab_size":5,"n_positions":4,"n_embd":4,"n_layer":1,"n_head":2,"latent_token_id":3}',
+  'c',
+);
+const arrays = (start: number) =>
+  new Map(
+    parameterShapes(config).map(([name, shape], i) => [
+      name,
+      Float32Array.from({ length: elements(shape) }, (_, j) => Math.fround(start + i + j / 7)),
+    ]),
+  );
+
+async function checkpoint(step: number): Promise<Checkpoint> {
+  const resolved = await resolveOptions(['--preset', 'smoke', '--compare'], async () => '');
+  if ('help' in resolved) throw new Error('unexpected help');
+  return {
+    config,
+    weights: arrays(0),
+    tokenizer: '{"model": {}}\n',
+    moments: { m: arrays(100), v: arrays(1e-9) },
+    trainer: {
+      arm: 'coconut',
+      step,
+      samples: 16 * step,
+      stage: 1,
+      stageStep: 7,
+      optimizerStep: 7,
+      bestAccuracy: 0.75,
+      lastAccuracy: null,
+      seconds: 1.5,
+      finished: [],
+      options: resolved.options,
+    },
+  };
+}
+
+describe('checkpoint', () => {
+  it('comes back whole and bit for bit', async () => {
+    const entries = new Map<string, Uint8Array>();
+    const files = memoryFiles(entries);
+    const saved = await checkpoint(120);
+    const dir = await writeCheckpoint(files, 'run', saved);
+    expect(dir).toBe('run/checkpoints/120');
+    expect(await files.list(dir)).toEqual([
+      'config.json',
+      'model.safetensors',
+      'optimizer.safetensors',
+      'tokenizer.json',
+      'trainer.json',
+    ]);
+    expect(await readCheckpoint(files, dir)).toEqual(saved);
+    const first = new Map(entries);
+    await writeCheckpoint(files, 'run', await readCheckpoint(files, dir));
+    expect(entries).toEqual(first);
+  });
+
+  it('writes a model folder that a hub reader knows: three files, metadata format pt', async () => {
+    const files = memoryFiles();
+    const { weights, tokenizer } = await checkpoint(1);
+    await writeModel(files, 'run/final', { config, weights, tokenizer });
+    expect(await files.list('run/final')).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
+    expect(decodeSafetensors(await files.read('run/final/model.safetensors'), 'm').metadata).toEqual({
+      format: 'pt',
+    });
+    expect(await readModel(files, 'run/final')).toEqual({ config, weights, tokenizer });
+  });
+
+  it('finds the newest by number and passes over what a killed run left', async () => {
+    const entries = new Map<string, Uint8Array>();
+    const files = memoryFiles(entries);
+    expect(await userError(() => latestCheckpoint(files, 'run'))).toBe('run: no such folder');
+    await files.writeAtomic('run/metrics.jsonl', '');
+    expect(await latestCheckpoint(files, 'run')).toBeUndefined();
+    for (const step of [60, 120, 1000]) await writeCheckpoint(files, 'run', await checkpoint(step));
+    entries.set('run/checkpoints/2000.partial/config.json', new Uint8Array());
+    expect(await latestCheckpoint(files, 'run')).toBe('run/checkpoints/1000');
+  });
+
+  const damage = async (name: string, content: Uint8Array | string | undefined) => {
+    const files = memoryFiles();
+    const dir = await writeCheckpoint(files, 'run', await checkpoint(1));
+    if (content === undefined) await files.remove(`${dir}/${name}`);
+    else await files.writeAtomic(`${dir}/${name}`, content);
+    return userError(() => readCheckpoint(files, dir));
+  };
+
+  it('names the file at fault', async () => {
+    const dir = 'run/checkpoints/1';
+    expect(await userError(() => readCheckpoint(memoryFiles(), dir))).toBe(`${dir}: no such folder`);
+    expect(await damage('trainer.json', undefined)).toBe(`${dir}/trainer.json: no such file or folder`);
+    expect(await damage('trainer.json', '{')).toMatch(`${dir}/trainer.json: not valid JSON`);
+    expect(await damage('trainer.json', '[]')).toBe(`${dir}/trainer.json: expected a JSON object, got []`);
+    expect(await damage('trainer.json', '{"format": 99}')).toBe(
+      `${dir}/trainer.json: format 99, this version reads 1`,
+    );
+    expect(await damage('trainer.json', '{"format": 1, "options": {"lr": "x"}}')).toBe(
+      `${dir}/trainer.json (options): "lr" must be a number above 0, got "x"`,
+    );
+    expect(await damage('trainer.json', '{"format": 1, "options": {}, "arm": "x"}')).toBe(
+      `${dir}/trainer.json: unknown arm "x"`,
+    );
+    expect(
+      await damage('trainer.json', '{"format":1,"options":{},"arm":"cot","finished":[],"step":-1}'),
+    ).toBe(`${dir}/trainer.json: "step" must be a number of at least 0, got -1`);
+    expect(await damage('model.safetensors', 'garbage')).toMatch(
+      `${dir}/model.safetensors: not a safetensors file`,
+    );
+    expect(await damage('config.json', '{"vocab_size"')).toMatch(`${dir}/config.json: not valid JSON`);
+    expect(await damage('optimizer.safetensors', encodeSafetensors([]))).toBe(
+      `${dir}/optimizer.safetensors: holds no tensors called m.…`,
+    );
+  });
+});

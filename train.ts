@@ -1,0 +1,79 @@
+// Trains a model that reasons in latent space, evaluates it on unseen samples and reports: config → data → model →
+// loop → report. `node train.ts --help` shows every option.
+import { nodeFiles as files } from './src/platform/files.ts';
+import { onInterrupt, runMain } from './src/platform/main.ts';
+import { openNodeGpu, readPlotLibrary } from './src/platform/node.ts';
+import { armFolder, armModes, makeRunFolder, newestCheckpoint } from './src/train/arms.ts';
+import { measureCeiling } from './src/train/ceiling.ts';
+import { finishArm, readSamples, writeReport } from './src/train/finish.ts';
+import { trainArm } from './src/train/loop.ts';
+import { truncateMetrics } from './src/train/metrics.ts';
+import { resolveOptions, resumedOptions } from './src/train/options.ts';
+import { Progress } from './src/train/progress.ts';
+import { type ArmResult, group, type ReportSample, resultsTable } from './src/train/results.ts';
+import { prepare } from './src/train/setup.ts';
+
+await runMain(async () => {
+  const resolved = await resolveOptions(process.argv.slice(2), path => files.readText(path));
+  if ('help' in resolved) return console.log(resolved.help);
+  const begun = performance.now();
+
+  // A resumed run has the options of its checkpoint.
+  const { resume } = resolved.options;
+  const from = resume === null ? undefined : await newestCheckpoint(resume, files);
+  const options = from ? resumedOptions(resolved, from.trainer.options) : resolved.options;
+  const { out } = options;
+  const setup = await prepare(options, files);
+
+  const { gpu, summary, close } = await openNodeGpu(options.adapter);
+  try {
+    console.log(summary);
+    const metricsPath = `${out}/metrics.jsonl`;
+    if (from) {
+      await files.writeAtomic(metricsPath, truncateMetrics(await files.readText(metricsPath), from.trainer));
+      console.log(`${out}: going on with ${from.trainer.arm} at step ${from.trainer.step}`);
+    } else {
+      const aside = await makeRunFolder(out, files);
+      if (aside) console.log(`${out}: an earlier run's files are now in ${aside}`);
+      await files.writeAtomic(metricsPath, '');
+    }
+    const ceiling = await measureCeiling(gpu);
+    console.log(
+      `multiply-add ceiling ${(ceiling / 1e9).toFixed(1)} GFLOP/s · vocabulary ${setup.tokenizer.size}`,
+    );
+    const progress = new Progress(text => process.stdout.write(text), {
+      columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
+      every: 100,
+    });
+    const stopping = onInterrupt(() => progress.message('stopping after this step …'));
+
+    const results: ArmResult[] = [...(from?.trainer.finished ?? [])];
+    const samples: ReportSample[] = [];
+    for (const [i, mode] of armModes(options).entries()) {
+      const dir = armFolder(out, mode, options);
+      if (i < results.length) {
+        samples.push(...(await readSamples(dir, files)));
+        continue;
+      }
+      const plan = { mode, dir, samples: results[0]?.samples ?? null, finished: [...results] };
+      const around = { gpu, files, progress, metricsPath, ceiling, stopping };
+      const start = from?.trainer.arm === mode ? from : undefined;
+      const trained = await trainArm(plan, setup, options, around, start);
+      const { result, samples: shown } = await finishArm(trained, plan, setup, options, files);
+      results.push(result);
+      samples.push(...shown);
+      progress.message(
+        `${mode}: ${group(result.samples)} samples, exact match ${result.exactMatch.toFixed(3)}`,
+      );
+    }
+    progress.close();
+
+    const seconds = (performance.now() - begun) / 1000 + (from?.trainer.seconds ?? 0);
+    const { vendor, architecture, description } = gpu.info;
+    const run = { adapter: `${vendor} ${architecture} (${description})`, seconds, arms: results };
+    await writeReport(run, samples, options, files, readPlotLibrary());
+    console.log(`${resultsTable(results)}\n${out}/report.html shows the curves and the thoughts`);
+  } finally {
+    close();
+  }
+});
