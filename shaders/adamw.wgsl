@@ -4,7 +4,8 @@
 // where keep = 1 - lr * weightDecay for elements below decayEnd (1 above), rate = lr / (1 - beta1^t),
 // rootCorrection = 1 / sqrt(1 - beta2^t). The caller gives 1 - beta1 and 1 - beta2, which would lose digits here.
 // param, m, v, grad [count], clip [2] = {norm, factor}; factor 0 (a norm that is not finite) skips the step.
-// Grid: a thread ITEMS elements, 64 apart (loads first: see add.wgsl).
+// Grid: a thread ITEMS elements, 64 apart (loads first: see add.wgsl). Past the end a thread loads its own first
+// element again, not the last one as elsewhere: another thread writes that in place.
 struct Params {
   count: u32, decayEnd: u32, keep: f32, rate: f32,
   rest1: f32, beta2: f32, rest2: f32, // 1 - beta1, beta2, 1 - beta2
@@ -24,18 +25,18 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let group = wid.x + wid.y * nwg.x;
   let first = group * 64u * ITEMS + lid.x;
   let factor = clip[1];
-  if (factor == 0.0) { return; }
-  let last = p.count - 1u;
+  if (factor == 0.0 || first >= p.count) { return; }
   var gradHeld: array<f32, ITEMS>;
   var paramHeld: array<f32, ITEMS>;
   var mHeld: array<f32, ITEMS>;
   var vHeld: array<f32, ITEMS>;
   // @unroll
   for (var k = 0u; k < ITEMS; k++) {
-    gradHeld[k] = grad[min(first + k * 64u, last)];
-    paramHeld[k] = param[min(first + k * 64u, last)];
-    mHeld[k] = m[min(first + k * 64u, last)];
-    vHeld[k] = v[min(first + k * 64u, last)];
+    let i = select(first, first + k * 64u, first + k * 64u < p.count);
+    gradHeld[k] = grad[i];
+    paramHeld[k] = param[i];
+    mHeld[k] = m[i];
+    vHeld[k] = v[i];
   }
   // @unroll
   for (var k = 0u; k < ITEMS; k++) {

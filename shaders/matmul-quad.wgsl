@@ -70,7 +70,7 @@ fn main(
   }
 
   for (var k0 = 0u; k0 < p.K; k0 += KU) {
-    var bs: array<f32, KU * NJ>;
+    var bs = array<f32, KU * NJ>();
     // @unroll
     for (var u = 0u; u < KU; u++) {
       let k = min(k0 + u, p.K - 1u) * p.bk;
@@ -81,10 +81,10 @@ fn main(
     }
     // @unroll
     for (var i = 0u; i < MI; i++) {
-      var own: array<f32, KU>;
-      var x1: array<f32, KU>;
-      var x2: array<f32, KU>;
-      var x3: array<f32, KU>;
+      var own = array<f32, KU>();
+      var x1 = array<f32, KU>();
+      var x2 = array<f32, KU>();
+      var x3 = array<f32, KU>();
       // @unroll
       for (var u = 0u; u < KU; u++) {
         // Past the end of k the product must be nothing, so A's part is zero there.

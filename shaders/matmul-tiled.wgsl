@@ -75,8 +75,8 @@ fn main(
     }
     workgroupBarrier();
     for (var k = 0u; k < DEPTH; k++) {
-      var x: array<f32, 4>;
-      var y: array<f32, 4>;
+      var x = array<f32, 4>();
+      var y = array<f32, 4>();
       // @unroll
       for (var i = 0u; i < 4u; i++) {
         x[i] = aTile[k * STRIDE + row + 16u * i];

@@ -1,5 +1,6 @@
 // The autograd tape: records ops, runs their backwards in reverse, owns fan-out and the life of intermediates.
 // Knows tensors and the form of an op; knows no op.
+import { copy, fill } from './flat.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { empty, type Tensor } from './tensor.ts';
 
@@ -33,6 +34,11 @@ export interface Op<I, A, S extends Tensors = Record<never, Tensor>> {
    * backward must run even where nothing used its output; dOutput is then zero.
    */
   readonly sideEffect?: true;
+  /**
+   * Inputs whose gradient is dOutput itself. Where such an input has none yet, the tape hands dOutput on instead of
+   * asking the backward for a copy.
+   */
+  readonly passes?: readonly (keyof I)[];
   readonly backward:
     | ((gpu: Gpu, context: Context<I, A, S>, dOutput: Tensor, d: Slots<I>) => void)
     | 'not differentiable';
@@ -48,9 +54,17 @@ interface Node {
   readonly output: Tensor;
   readonly inputs: readonly Tensor[];
   readonly sideEffect: boolean;
+  /** For each of `inputs`: its gradient is dOutput itself. */
+  readonly passes: readonly boolean[];
   /** Writes the gradients of `inputs` (same order) and frees what the node saved. */
   backward(dOutput: Tensor, slots: readonly (Slot | undefined)[]): void;
   release(): void;
+}
+
+/** A gradient of an intermediate. Several tensors may have it in common, until one of them gets more added. */
+interface Gradient {
+  readonly tensor: Tensor;
+  users: number;
 }
 
 export class Tape {
@@ -97,6 +111,7 @@ export class Tape {
       output,
       inputs: tensors,
       sideEffect: op.sideEffect ?? false,
+      passes: names.map(name => op.passes?.includes(name) ?? false),
       backward: (dOutput, slots) => {
         const d = Object.fromEntries(names.map((name, i) => [name, slots[i]])) as Slots<I>;
         backward(this.gpu, { inputs, attrs, output, saved }, dOutput, d);
@@ -155,6 +170,7 @@ export class Tape {
       output,
       inputs: inner,
       sideEffect: true,
+      passes: inner.map(() => false),
       backward: (dOutput, slots) => {
         const tape = new Tape(this.gpu);
         for (const [i, slot] of slots.entries())
@@ -171,22 +187,22 @@ export class Tape {
    * except `output`, which becomes the caller's. A watched tensor that nothing used gets zeros.
    */
   backward(output: Tensor, dOutput?: Tensor): void {
-    const nodes = this.#nodes;
-    const gradients = new Map<Tensor, Tensor>();
-    const borrowed = dOutput !== undefined;
-    gradients.set(output, dOutput ?? filled(output, 1));
-    for (let i = nodes.length - 1; i >= 0; i--) {
-      const node = nodes[i]!;
-      const gradient = gradients.get(node.output) ?? (node.sideEffect ? filled(node.output, 0) : undefined);
+    const gradients = new Map<Tensor, Gradient>();
+    // A dOutput that is the caller's counts him as a user, so it is neither freed nor added to.
+    gradients.set(output, dOutput ? { tensor: dOutput, users: 2 } : { tensor: filled(output, 1), users: 1 });
+    for (const node of this.#nodes.toReversed()) {
+      let gradient = gradients.get(node.output);
+      if (!gradient && node.sideEffect) gradient = { tensor: filled(node.output, 0), users: 1 };
       if (gradient) {
         this.#propagate(node, gradient, gradients);
         gradients.delete(node.output);
-        if (!(borrowed && gradient === dOutput)) gradient.free();
+        leave(gradient);
       }
       node.release();
       if (node.output !== output) node.output.free();
     }
-    if (!borrowed) gradients.get(output)?.free();
+    const unused = gradients.get(output);
+    if (unused) leave(unused);
     for (const leaf of this.#leaves.values()) {
       if (!leaf.written) fill(leaf.gradient, 0);
       leaf.written = true;
@@ -221,11 +237,17 @@ export class Tape {
     this.#tracked.add(node.output);
   }
 
-  #propagate(node: Node, dOutput: Tensor, gradients: Map<Tensor, Tensor>): void {
+  #propagate(node: Node, dOutput: Gradient, gradients: Map<Tensor, Gradient>): void {
     const taken = new Set<Tensor>();
     const again: { from: Tensor; to: Tensor }[] = [];
-    const slots = node.inputs.map((input): Slot | undefined => {
+    const slots = node.inputs.map((input, i): Slot | undefined => {
       if (!this.#wants(input)) return undefined;
+      if (node.passes[i] && !this.#leaves.has(input) && !gradients.has(input)) {
+        dOutput.users++;
+        gradients.set(input, dOutput);
+        taken.add(input);
+        return undefined;
+      }
       const slot = this.#slot(input, gradients);
       if (!taken.has(input)) {
         taken.add(input);
@@ -236,14 +258,14 @@ export class Tape {
       again.push(extra);
       return { tensor: extra.from, beta: 0 };
     });
-    node.backward(dOutput, slots);
+    node.backward(dOutput.tensor, slots);
     for (const { from, to } of again) {
-      this.gpu.run('accumulate', { x: from, y: to }, { size: to.size }, { groups: Math.ceil(to.size / 256) });
+      copy(from, to, 1);
       from.free();
     }
   }
 
-  #slot(input: Tensor, gradients: Map<Tensor, Tensor>): Slot {
+  #slot(input: Tensor, gradients: Map<Tensor, Gradient>): Slot {
     const leaf = this.#leaves.get(input);
     if (leaf) {
       const beta = leaf.written ? 1 : 0;
@@ -251,22 +273,20 @@ export class Tape {
       return { tensor: leaf.gradient, beta };
     }
     const known = gradients.get(input);
-    if (known) return { tensor: known, beta: 1 };
-    const gradient = empty(this.gpu, input.shape);
-    gradients.set(input, gradient);
-    return { tensor: gradient, beta: 0 };
+    if (known && known.users === 1) return { tensor: known.tensor, beta: 1 };
+    const tensor = empty(this.gpu, input.shape);
+    gradients.set(input, { tensor, users: 1 });
+    if (!known) return { tensor, beta: 0 };
+    // Others have this gradient too, so what is added goes into a copy.
+    copy(known.tensor, tensor);
+    leave(known);
+    return { tensor, beta: 1 };
   }
 }
 
-/** Sets every element to `value`. */
-export function fill(tensor: Tensor, value: number): void {
-  const bits = new Uint32Array(new Float32Array([value]).buffer)[0]!;
-  tensor.gpu.run(
-    'fill',
-    { y: tensor },
-    { size: tensor.size, bits },
-    { groups: Math.ceil(tensor.size / 256) },
-  );
+function leave(gradient: Gradient): void {
+  gradient.users--;
+  if (gradient.users === 0) gradient.tensor.free();
 }
 
 function filled(like: Tensor, value: number): Tensor {

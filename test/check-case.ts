@@ -2,7 +2,7 @@
 // backward against finite differences. Knows the form of a row; knows no particular op.
 import { expect } from 'vitest';
 import type { Gpu } from '../src/gpu/gpu.ts';
-import type { Slot } from '../src/tape.ts';
+import type { Slot, Tensors } from '../src/tape.ts';
 import { empty, read, type Tensor, upload } from '../src/tensor.ts';
 import type { Arr, Dims, OpCase } from './cases/case.ts';
 import { normal } from './cases/case.ts';
@@ -38,13 +38,11 @@ async function runOnDevice<D extends Dims, A>(
   const result = await read(output);
   const gradients: Record<string, Float32Array> = {};
   if (row.op.backward !== 'not differentiable') {
-    const beta = start ? 1 : 0;
-    const slots: Record<string, Slot> = Object.fromEntries(
-      Object.entries(inputs).map(([name, value]) => {
-        const tensor = start ? onDevice(gpu, start[name]!) : empty(gpu, value.shape);
-        return [name, { tensor, beta }] as const;
-      }),
-    );
+    const slots: Record<string, Slot> = {};
+    for (const [name, value] of Object.entries(inputs)) {
+      const tensor = start ? onDevice(gpu, start[name]!) : empty(gpu, value.shape);
+      slots[name] = { tensor, beta: start ? 1 : 0 };
+    }
     const dy = onDevice(gpu, dOutput);
     row.op.backward(gpu, { inputs: tensors, attrs: device.attrs, output, saved }, dy, slots);
     for (const [name, { tensor }] of Object.entries(slots)) {
@@ -55,7 +53,7 @@ async function runOnDevice<D extends Dims, A>(
   }
   for (const tensor of [
     output,
-    ...Object.values(saved),
+    ...Object.values(saved as Tensors),
     ...Object.values(tensors),
     ...Object.values(device.owned),
   ])

@@ -1,10 +1,11 @@
 // What the optimizer is made of, against float64: ordered sums, the global norm, the clip factor, AdamW.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { copy, fill } from '../src/flat.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { type AdamWSettings, adamw } from '../src/ops/adamw.ts';
 import { clipFactor } from '../src/ops/clip.ts';
-import { copy, fill } from '../src/ops/fill.ts';
 import { sum, sumRows, sumSquares } from '../src/ops/reduce.ts';
 import { empty, read, type Tensor, upload } from '../src/tensor.ts';
 import { normal } from './cases/case.ts';

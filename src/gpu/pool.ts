@@ -24,6 +24,9 @@ export interface MemoryCount {
 /** Runs `create` and turns a fault that the device reports for it into an exception of the next call. */
 export type Watch = <T>(label: string, kind: GPUErrorFilter, create: () => T) => T;
 
+/** Buffers are numbered over all devices: one device's cache must not take another's buffer for its own. */
+let nextId = 1;
+
 /** Rounds up to one of eight sizes an octave: at most an eighth of a buffer is lost, and few sizes occur. */
 export function sizeClass(bytes: number): number {
   if (bytes <= 256) return 256;
@@ -39,7 +42,6 @@ export class BufferPool {
   readonly #waiting: PoolBuffer[] = [];
   readonly #limit: number;
   readonly #watch: Watch;
-  #nextId = 1;
 
   /** `limit`: bytes of the largest buffer. */
   constructor(device: GPUDevice, limit: number, watch: Watch) {
@@ -100,7 +102,7 @@ export class BufferPool {
     );
     this.memory.reserved += capacity;
     this.memory.buffers++;
-    return { id: this.#nextId++, gpu, capacity, upload };
+    return { id: nextId++, gpu, capacity, upload };
   }
 }
 

@@ -19,6 +19,8 @@ const CONSTANT = /^const\s+(\w+)(\s*:\s*\w+)?\s*=\s*([^;]+);/;
 const LOOP =
   /^\s*for\s*\(\s*var\s+(\w+)\s*=\s*([^;]+);\s*\1\s*<\s*([^;]+);\s*\1\s*(\+\+|\+=\s*([^)]+))\)\s*\{\s*$/;
 
+const MARK = /^\s*\/\/\s*@unroll\s*$/;
+
 /**
  * Replaces each named constant (it must stand exactly once at the start of a line) and, with `unroll`,
  * writes out every loop that follows a `// @unroll` line. Throws an Error naming `file` and the line.
@@ -51,13 +53,16 @@ function literalLike(old: string, value: number | boolean, where: string): strin
     if (typeof value !== 'boolean') throw new Error(`${where}: a boolean constant was given ${value}`);
     return String(value);
   }
-  if (typeof value !== 'number') throw new Error(`${where}: a numeric constant was given ${value}`);
-  const suffix = /[uif]$/.exec(old)?.[0] ?? '';
-  if (suffix !== 'f' && !old.includes('.')) {
+  if (typeof value !== 'number' || !Number.isFinite(value))
+    throw new Error(`${where}: a numeric constant was given ${value}`);
+  const hex = /^-?0x/i.test(old);
+  const suffix = (hex ? /[ui]$/ : /[uif]$/).exec(old)?.[0] ?? '';
+  if (hex || (suffix !== 'f' && !/[.e]/i.test(old))) {
     if (!Number.isInteger(value)) throw new Error(`${where}: an integer constant was given ${value}`);
     return `${value}${suffix}`;
   }
-  return Number.isInteger(value) ? `${value}.0${suffix}` : `${value}${suffix}`;
+  const text = String(value);
+  return /[.e]/.test(text) ? `${text}${suffix}` : `${text}.0${suffix}`;
 }
 
 /** Value of an integer expression over known constants, or undefined. */
@@ -108,7 +113,7 @@ function expand(file: string, lines: readonly Line[], values: ReadonlyMap<string
   const out: Line[] = [];
   for (let i = 0; i < lines.length; i++) {
     const line = lines[i]!;
-    if (line.text.trim() !== '// @unroll') {
+    if (!MARK.test(line.text)) {
       out.push(line);
       continue;
     }
@@ -120,10 +125,11 @@ function expand(file: string, lines: readonly Line[], values: ReadonlyMap<string
     const from = evaluate(first, values);
     const to = evaluate(limit, values);
     const step = stride === undefined ? 1 : evaluate(stride, values);
-    if (from === undefined || to === undefined || !step)
+    if (from === undefined || to === undefined || step === undefined || step < 1)
       throw new Error(`${file}:${head.from}: the bounds of an @unroll loop must be constants`);
     const end = closing(file, lines, i + 1);
     const body = lines.slice(i + 2, end);
+    checkBody(file, name, body);
     const suffix = /u\s*$/.test(first) ? 'u' : /i\s*$/.test(first) ? 'i' : '';
     const use = new RegExp(`(?<![\\w.])${name}\\b`, 'g');
     for (let k = from; k < to; k += step) {
@@ -133,6 +139,24 @@ function expand(file: string, lines: readonly Line[], values: ReadonlyMap<string
     i = end;
   }
   return out;
+}
+
+/** Throws where a body cannot be copied: its variable is declared again, or a break or continue would leave it. */
+function checkBody(file: string, name: string, body: readonly Line[]): void {
+  const again = new RegExp(`\\b(var|let|const)\\s+${name}\\b`);
+  const inner: boolean[] = []; // of each open brace: may a break stand in it
+  let head = '';
+  for (const { text, from } of body) {
+    const code = text.replace(/\/\/.*/, '');
+    if (again.test(code)) throw new Error(`${file}:${from}: an @unroll loop over ${name} declares ${name} again`);
+    for (const token of code.match(/\b(for|while|loop|switch|break|continue)\b|[{};]/g) ?? []) {
+      if (token === '{') inner.push(/^(for|while|loop|switch)$/.test(head));
+      else if (token === '}') inner.pop();
+      else if (/^(break|continue)$/.test(token) && !inner.includes(true))
+        throw new Error(`${file}:${from}: a ${token} in an @unroll loop`);
+      if (token !== ';' || !/^for$/.test(head)) head = token;
+    }
+  }
 }
 
 /** Index of the line that closes the brace opened on line `open`; that line must hold nothing else. */

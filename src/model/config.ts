@@ -1,7 +1,7 @@
 // The shape of a model and its config.json in Hugging Face GPT-2 form. Knows parameter names and shapes;
 // knows no file system, no weights and no device.
 import { UserError } from '../errors.ts';
-import { isObject, type JsonObject, parseJson, show } from '../json.ts';
+import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
 
 /** A GPT-2 with a tied LM head. Token ids are undefined where config.json does not give them. */
 export interface ModelConfig {
@@ -24,6 +24,18 @@ export interface ModelConfig {
   readonly latentTokenId: number | undefined;
   readonly startLatentId: number | undefined;
   readonly endLatentId: number | undefined;
+  /** How the model was trained to think; undefined where it was trained elsewhere. */
+  readonly reasoning: Reasoning | undefined;
+}
+
+/** What a prompt must hold for the model to think as it was trained to: the arguments of data/curriculum.ts. */
+export interface Reasoning {
+  readonly mode: string;
+  readonly stage: number;
+  readonly latentsPerStep: number;
+  readonly maxLatentStage: number;
+  readonly padLatents: boolean;
+  readonly endMarker: 'latents' | 'always';
 }
 
 export type NamedShape = readonly [name: string, shape: readonly number[]];
@@ -80,6 +92,7 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
     latentTokenId: id('latent_token_id'),
     startLatentId: id('start_latent_id'),
     endLatentId: id('end_latent_id'),
+    reasoning: reasoningFrom(json.reasoning, fileName),
   };
   const marks = [config.latentTokenId, config.startLatentId, config.endLatentId].filter(
     mark => mark !== undefined,
@@ -116,8 +129,42 @@ export function formatConfig(config: ModelConfig): string {
     latent_token_id: config.latentTokenId,
     start_latent_id: config.startLatentId,
     end_latent_id: config.endLatentId,
+    reasoning: config.reasoning && {
+      mode: config.reasoning.mode,
+      stage: config.reasoning.stage,
+      latents_per_step: config.reasoning.latentsPerStep,
+      max_latent_stage: config.reasoning.maxLatentStage,
+      pad_latents: config.reasoning.padLatents,
+      end_marker: config.reasoning.endMarker,
+    },
   };
   return `${JSON.stringify(json, null, 2)}\n`;
+}
+
+function reasoningFrom(json: Json | undefined, fileName: string): Reasoning | undefined {
+  if (json === undefined || json === null) return undefined;
+  const where = `${fileName}: reasoning`;
+  if (!isObject(json)) throw new UserError(`${where} must be an object, got ${show(json)}`);
+  const count = (key: string): number => {
+    const value = json[key];
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
+      throw new UserError(`${where}.${key} must be a whole number, got ${show(value)}`);
+    return value;
+  };
+  const { mode, pad_latents: padLatents, end_marker: endMarker } = json;
+  if (typeof mode !== 'string') throw new UserError(`${where}.mode must be text, got ${show(mode)}`);
+  if (typeof padLatents !== 'boolean')
+    throw new UserError(`${where}.pad_latents must be true or false, got ${show(padLatents)}`);
+  if (endMarker !== 'latents' && endMarker !== 'always')
+    throw new UserError(`${where}.end_marker must be "latents" or "always", got ${show(endMarker)}`);
+  return {
+    mode,
+    stage: count('stage'),
+    latentsPerStep: count('latents_per_step'),
+    maxLatentStage: count('max_latent_stage'),
+    padLatents,
+    endMarker,
+  };
 }
 
 /** The three ids that latent reasoning needs, or a UserError naming the first that `fileName` lacks. */

@@ -1,7 +1,8 @@
 // A model's parameters on the device: a few flat arenas, and a tensor a parameter that views its part of one.
 // Knows names and shapes from the config; knows no op. Gradients and the optimizer's moments have the same form.
+
+import { fill } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { fill } from '../tape.ts';
 import { count, empty, read, Tensor } from '../tensor.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
 

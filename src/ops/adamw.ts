@@ -1,7 +1,8 @@
 // AdamW (Loshchilov & Hutter 2019) over flat arenas: one dispatch updates every parameter.
+import { runFlat } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Tensor } from '../tensor.ts';
-import { expectSize, runFlat } from './launch.ts';
+import { expectSize } from './launch.ts';
 
 /** Arenas of one size, and `clip` [2] = {norm, factor} from `clipFactor`, whose factor multiplies the gradient. */
 export interface AdamWTensors {

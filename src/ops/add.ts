@@ -1,15 +1,16 @@
 // Residual addition: two tensors of one shape. (A bias, which repeats over rows, is fused into the linear op.)
 
+import { copy, runFlat } from '../flat.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { copy } from './fill.ts';
-import { expectShape, runFlat } from './launch.ts';
+import { expectShape } from './launch.ts';
 
 type Inputs = { a: Tensor; b: Tensor };
 
 /** y = a + b, elementwise; one shape, any rank. */
 export const add: Op<Inputs, undefined> = {
   name: 'add',
+  passes: ['a', 'b'],
 
   forward(gpu, { a, b }) {
     expectShape('add', 'b', b, a.shape);

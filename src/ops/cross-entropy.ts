@@ -1,9 +1,10 @@
 // Softmax cross-entropy over labelled rows. The gradient comes out of the forward kernel, where the softmax is at
 // hand; the backward pass only multiplies it by the loss's own gradient.
 
+import { pieces, rowsOf, runFlat } from '../flat.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { ceilDiv, defaultRowForm, expectSize, pieces, type RowForm, rowsOf, runFlat } from './launch.ts';
+import { ceilDiv, defaultRowForm, expectSize, type RowForm } from './launch.ts';
 import { sum } from './reduce.ts';
 
 type Inputs = { logits: Tensor };

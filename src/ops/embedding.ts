@@ -1,10 +1,10 @@
 // Token and position embedding, and its scatter-add backward. Ids are data, not inputs: they are checked and
 // sorted on the CPU once a batch, and take no gradient.
+import { fill, pieces, rowsOf } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor, upload } from '../tensor.ts';
-import { fill } from './fill.ts';
-import { COLS, ceilDiv, pieces, rowsOf } from './launch.ts';
+import { COLS, ceilDiv } from './launch.ts';
 import { freePlan, NONE, type ScatterTensors, scatterAdd, scatterPlan, uploadPlan } from './scatter.ts';
 
 type Inputs = { wte: Tensor; wpe: Tensor };

@@ -1,8 +1,8 @@
 // The latent recurrence's own op: a row's last hidden state becomes its next input embedding.
 
+import { copy } from '../flat.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { copy } from './fill.ts';
 import { COLS, ceilDiv, expectSize, widthOf } from './launch.ts';
 
 type Inputs = { embedded: Tensor; hidden: Tensor };
@@ -15,6 +15,7 @@ type Attrs = { mask: Tensor };
  */
 export const feedback: Op<Inputs, Attrs> = {
   name: 'feedback',
+  passes: ['embedded'],
 
   forward(gpu, { embedded, hidden }, { mask }) {
     const C = widthOf(embedded);

@@ -1,8 +1,8 @@
 // GELU in the tanh form that GPT-2 uses (`gelu_new`): Hendrycks & Gimpel 2016, section 2.
 
+import { runFlat } from '../flat.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { runFlat } from './launch.ts';
 
 type Inputs = { x: Tensor };
 

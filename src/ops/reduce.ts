@@ -1,8 +1,9 @@
 // Sums in a fixed order: over a whole tensor, over the squares of many, and down the rows. No tape ops.
+import { pieces, rowsOf } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Slot } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { ceilDiv, pieces, rowsOf } from './launch.ts';
+import { ceilDiv } from './launch.ts';
 
 /** Most partial sums a tensor (or piece of one) is cut into; one workgroup then adds them up. */
 const PARTS = 16_384;

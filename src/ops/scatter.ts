@@ -1,9 +1,11 @@
 // Scatter-add of rows without atomics: targets are sorted on the CPU, then one thread sums one target's rows in
 // order, so the same bits come out every time. The plan is a pure function; the rest puts it on a device.
+
 import { UserError } from '../errors.ts';
+import { pieces, rowsOf } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type Tensor, upload } from '../tensor.ts';
-import { COLS, ceilDiv, pieces, rowsOf } from './launch.ts';
+import { COLS, ceilDiv } from './launch.ts';
 
 /** The id of a row without a target: it takes no part. */
 export const NONE = 0xffffffff;

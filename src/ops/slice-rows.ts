@@ -1,8 +1,8 @@
 // A contiguous range of rows; in time-major order, all rows of a batch at a range of columns.
 
+import { copyRange, fill } from '../flat.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { copyRange, fill } from './fill.ts';
 import { widthOf } from './launch.ts';
 
 type Inputs = { x: Tensor };

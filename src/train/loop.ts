@@ -90,7 +90,7 @@ export async function trainArm(
   const log = (record: MetricRecord): Promise<void> => files.append(around.metricsPath, formatRecord(record));
 
   const modelFiles = async (): Promise<ModelFiles> => ({
-    config: setup.config,
+    config: { ...setup.config, reasoning: { mode, stage: position.stage, ...reasoningOptions(options) } },
     weights: await parameters.values(),
     tokenizer: tokenizer.toJson(),
   });
@@ -222,6 +222,10 @@ export async function trainArm(
 /** Rows evaluated at once for rows of up to `positions` tokens. */
 export function evalBatch(positions: number): number {
   return Math.min(512, Math.max(8, Math.floor(EVAL_TOKENS / positions)));
+}
+
+function reasoningOptions({ latentsPerStep, maxLatentStage, padLatents, endMarker }: TrainOptions) {
+  return { latentsPerStep, maxLatentStage, padLatents, endMarker };
 }
 
 function advance({ step, samples, stage, stageStep }: Position, batch: number): Position {

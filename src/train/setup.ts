@@ -118,6 +118,7 @@ function fresh(
     latentTokenId: tokenizer.latent,
     startLatentId: tokenizer.startLatent,
     endLatentId: tokenizer.endLatent,
+    reasoning: undefined,
   };
   return { tokenizer, config, weights: initialWeights(config, options.initScale, options.seed) };
 }

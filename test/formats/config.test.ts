@@ -106,6 +106,16 @@ describe('config.json', () => {
         latentTokenId: latent ? 0 : undefined,
         startLatentId: latent ? 1 : undefined,
         endLatentId: latent ? 2 : undefined,
+        reasoning: latent
+          ? {
+              mode: 'coconut',
+              stage: 3,
+              latentsPerStep: 1,
+              maxLatentStage: 3,
+              padLatents: true,
+              endMarker: 'latents' as const,
+            }
+          : undefined,
       }));
     fc.assert(
       fc.property(config, c => {

@@ -1,0 +1,88 @@
+// How a model in a folder is asked: what its config says of its training, and what the user overrides. Knows modes
+// and prompts; knows no device.
+
+import type { Prompt } from '../data/batch.ts';
+import { type CurriculumOptions, MODES, type Mode, promptOf, rowOf } from '../data/curriculum.ts';
+import type { Sample } from '../data/sample.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { UserError } from '../errors.ts';
+import type { ModelConfig } from '../model/config.ts';
+
+export interface Asking {
+  readonly mode: Mode;
+  readonly stage: number;
+  readonly curriculum: CurriculumOptions;
+}
+
+export interface AskingFlags {
+  readonly mode?: string;
+  /** Thoughts instead of those the model was trained with. */
+  readonly latents?: number;
+}
+
+/** The mode, stage and curriculum that a model's prompts follow. Throws UserError where they are not known. */
+export function askingOf(config: ModelConfig, flags: AskingFlags, dir: string): Asking {
+  const trained = config.reasoning;
+  const name = flags.mode ?? trained?.mode ?? (flags.latents === undefined ? undefined : 'coconut');
+  if (name === undefined)
+    throw new UserError(`${dir}/config.json does not say how the model was trained to think: give --mode`);
+  const mode = MODES.find(known => known === name);
+  if (!mode) throw new UserError(`--mode must be ${MODES.join(', ')}, got "${name}"`);
+  const endMarker = trained?.endMarker ?? 'latents';
+  if (mode === 'coconut' && (flags.latents !== undefined || !trained)) {
+    if (flags.latents === undefined)
+      throw new UserError(`${dir}/config.json does not say how many thoughts the model has: give --latents`);
+    return fixedLatents(flags.latents, endMarker);
+  }
+  if (mode !== 'coconut' && (flags.latents ?? 0) > 0)
+    throw new UserError(`--latents ${flags.latents}: a ${mode} model has no latents`);
+  if (!trained) return { ...fixedLatents(0, endMarker), mode };
+  const { stage, latentsPerStep, maxLatentStage, padLatents } = trained;
+  return { mode, stage, curriculum: { latentsPerStep, maxLatentStage, padLatents, endMarker } };
+}
+
+/** A coconut prompt with `count` latents and no written steps. */
+function fixedLatents(count: number, endMarker: CurriculumOptions['endMarker']): Asking {
+  const curriculum = { latentsPerStep: 1, maxLatentStage: count, padLatents: true, endMarker };
+  return { mode: 'coconut', stage: count + 1, curriculum };
+}
+
+/** The prompt of a question without a known answer. Throws UserError naming words that the tokenizer lacks. */
+export function promptFor(question: string, tokenizer: Tokenizer, asking: Asking): Prompt {
+  const unknown = question.split(/\s+/).filter(word => tokenizer.encode(word).includes(tokenizer.unknown));
+  if (unknown.length > 0)
+    throw new UserError(
+      `--prompt: the model does not know "${[...new Set(unknown)].slice(0, 5).join('", "')}"`,
+    );
+  if (tokenizer.encode(question).length === 0) throw new UserError('--prompt is empty');
+  return promptOf(
+    { question, steps: [], answer: '' },
+    tokenizer,
+    asking.mode,
+    asking.stage,
+    asking.curriculum,
+  );
+}
+
+/** Refuses samples that the model cannot read, before anything is computed. Throws UserError naming `file`. */
+export function checkSamples(
+  samples: readonly Sample[],
+  tokenizer: Tokenizer,
+  { mode, stage, curriculum }: Asking,
+  config: ModelConfig,
+  file: string,
+): void {
+  if (tokenizer.size > config.vocabSize)
+    throw new UserError(
+      `tokenizer.json has ${tokenizer.size} words, more than the ${config.vocabSize} of config.json`,
+    );
+  for (const [i, sample] of samples.entries()) {
+    const { tokens } = rowOf(sample, tokenizer, mode, stage, curriculum);
+    if (tokens.length > config.positions)
+      throw new UserError(
+        `${file}: item ${i} makes ${tokens.length} tokens, the model has ${config.positions} positions`,
+      );
+    if (tokens.includes(tokenizer.unknown))
+      throw new UserError(`${file}: item ${i} has words that the model's tokenizer.json lacks`);
+  }
+}
