@@ -2,64 +2,10 @@
 // backward against finite differences. Knows the form of a row; knows no particular op.
 import { expect } from 'vitest';
 import type { Gpu } from '../src/gpu/gpu.ts';
-import type { Slot, Tensors } from '../src/tape.ts';
-import { empty, read, type Tensor, upload } from '../src/tensor.ts';
 import type { Arr, Dims, OpCase } from './cases/case.ts';
 import { normal } from './cases/case.ts';
-import { relativeError, seeded } from './device.ts';
-
-const TOLERANCE = 1e-5;
-
-function onDevice(gpu: Gpu, array: Arr): Tensor {
-  return upload(gpu, Float32Array.from(array.data), array.shape);
-}
-
-interface Run {
-  readonly output: Float32Array;
-  readonly gradients: Record<string, Float32Array>;
-}
-
-/** Forward and backward of a row on the device; with beta 1 the gradients start from `start`. */
-async function runOnDevice<D extends Dims, A>(
-  gpu: Gpu,
-  row: OpCase<D, A>,
-  dims: D,
-  attrs: A,
-  inputs: Record<string, Arr>,
-  dOutput: Arr,
-  start: Record<string, Arr> | undefined,
-): Promise<Run> {
-  const device = row.attrs(gpu, attrs, dims);
-  const tensors = Object.fromEntries(
-    Object.entries(inputs).map(([name, value]) => [name, onDevice(gpu, value)]),
-  );
-  const { output, saved } = row.op.forward(gpu, tensors, device.attrs);
-  expect(output.shape.reduce((a, b) => a * b, 1)).toBe(dOutput.data.length);
-  const result = await read(output);
-  const gradients: Record<string, Float32Array> = {};
-  if (row.op.backward !== 'not differentiable') {
-    const slots: Record<string, Slot> = {};
-    for (const [name, value] of Object.entries(inputs)) {
-      const tensor = start ? onDevice(gpu, start[name]!) : empty(gpu, value.shape);
-      slots[name] = { tensor, beta: start ? 1 : 0 };
-    }
-    const dy = onDevice(gpu, dOutput);
-    row.op.backward(gpu, { inputs: tensors, attrs: device.attrs, output, saved }, dy, slots);
-    for (const [name, { tensor }] of Object.entries(slots)) {
-      gradients[name] = await read(tensor);
-      tensor.free();
-    }
-    dy.free();
-  }
-  for (const tensor of [
-    output,
-    ...Object.values(saved as Tensors),
-    ...Object.values(tensors),
-    ...Object.values(device.owned),
-  ])
-    tensor.free();
-  return { output: result, gradients };
-}
+import { relativeError, seeded } from './numbers.ts';
+import { runOnDevice, TOLERANCE } from './run-case.ts';
 
 /** The whole check of one row at one shape. */
 export async function checkCase<D extends Dims, A>(

@@ -14,7 +14,8 @@ import {
   randomFirst,
 } from './cases/attention.ts';
 import { type Arr, arr, normal } from './cases/case.ts';
-import { relativeError, seeded, testGpu } from './device.ts';
+import { testGpu } from './device.ts';
+import { relativeError, seeded } from './numbers.ts';
 
 const FORMS = ['plain', 'quad'] as const;
 

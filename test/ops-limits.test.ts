@@ -21,7 +21,8 @@ import { gatherRowsCase } from './cases/gather-rows.ts';
 import { geluCase } from './cases/gelu.ts';
 import { layernormCase } from './cases/layernorm.ts';
 import { checkCase } from './check-case.ts';
-import { relativeError, testGpu } from './device.ts';
+import { testGpu } from './device.ts';
+import { relativeError } from './numbers.ts';
 
 const gpu = await testGpu();
 /** Grids fold after seven workgroups. */

@@ -9,7 +9,8 @@ import { clipFactor } from '../src/ops/clip.ts';
 import { sum, sumRows, sumSquares } from '../src/ops/reduce.ts';
 import { empty, read, type Tensor, upload } from '../src/tensor.ts';
 import { normal } from './cases/case.ts';
-import { relativeError, seeded, testGpu } from './device.ts';
+import { testGpu } from './device.ts';
+import { relativeError, seeded } from './numbers.ts';
 
 const gpu = await testGpu();
 /** Bindings of 16 KiB and grids of 7 workgroups: tensors are done in pieces, grids are folded. */

@@ -5,7 +5,8 @@ import type { RowForm } from '../src/ops/launch.ts';
 import { argmax, type SampleSettings, sample } from '../src/ops/sample.ts';
 import { readU32, upload } from '../src/tensor.ts';
 import { normal } from './cases/case.ts';
-import { seeded, testGpu } from './device.ts';
+import { testGpu } from './device.ts';
+import { seeded } from './numbers.ts';
 
 const gpu = await testGpu();
 
