@@ -1,4 +1,4 @@
-// C = A·B (+ bias) (+ C), for CPU-run adapters: no barrier, no workgroup memory, registers only.
+// C = A·B (+ bias) or, where ADD, C += A·B (+ bias), for CPU-run adapters: no barrier, no workgroup memory, registers only.
 // A [M, K] at a0 + m*am + k*ak, B [K, N] at k*bk + n*bn, C [M, N] at c0 + m*cm + n, each times a batch stride:
 // the strides say what is transposed. bias [N], added where BIAS.
 //
@@ -7,6 +7,10 @@
 // Accumulator (i, q, j) of lane l therefore belongs to row 4i + (l^q), column 4j + l. On SwiftShader a swap is
 // one shuffle where a broadcast is ten instructions, and a load of a scalar is about 65.
 // KU steps of k share one read and one write of each accumulator.
+//
+// At the edges indices are clamped: a lane beyond the last row or column computes and stores the very values that
+// the last one does. A guard a store would take a third of the time at K = 64, and most of the compile time. With
+// ADD all old values are read before the first swap, which no lane of the quad passes alone, so none is read late.
 // Grid: two quads (tiles) a workgroup, folded; a quad beyond the last tile repeats it and stores nothing,
 // because quad operations need uniform control flow.
 enable subgroups;
@@ -26,13 +30,13 @@ struct Params {
   c0: u32,
   cm: u32,
   cBatch: u32,
-  beta: u32,
 }
 
 const MI = 4u;
 const NJ = 4u;
 const KU = 2u;
 const BIAS = false;
+const ADD = false;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -59,6 +63,8 @@ fn main(
 
   var aAt: array<u32, MI>;
   var bAt: array<u32, NJ>;
+  var cRow: array<u32, 4u * MI>;
+  var cColumn: array<u32, NJ>;
   var acc: array<f32, 4u * MI * NJ>;
   // @unroll
   for (var i = 0u; i < MI; i++) {
@@ -66,7 +72,22 @@ fn main(
   }
   // @unroll
   for (var j = 0u; j < NJ; j++) {
-    bAt[j] = entry * p.bBatch + min(n0 + 4u * j + lane, p.N - 1u) * p.bn;
+    let n = min(n0 + 4u * j + lane, p.N - 1u);
+    bAt[j] = entry * p.bBatch + n * p.bn;
+    cColumn[j] = p.c0 + entry * p.cBatch + n;
+  }
+  // @unroll
+  for (var r = 0u; r < 4u * MI; r++) {
+    cRow[r] = min(m0 + (r & ~3u) + (lane ^ (r & 3u)), p.M - 1u) * p.cm;
+  }
+  if (ADD) {
+    // @unroll
+    for (var r = 0u; r < 4u * MI; r++) {
+      // @unroll
+      for (var j = 0u; j < NJ; j++) {
+        acc[r * NJ + j] = c[cRow[r] + cColumn[j]];
+      }
+    }
   }
 
   for (var k0 = 0u; k0 < p.K; k0 += KU) {
@@ -114,24 +135,18 @@ fn main(
     }
   }
 
+  if (asked >= tiles) {
+    return;
+  }
   // @unroll
   for (var j = 0u; j < NJ; j++) {
-    let n = n0 + 4u * j + lane;
     var shift = 0.0;
     if (BIAS) {
-      shift = bias[min(n, p.N - 1u)];
+      shift = bias[min(n0 + 4u * j + lane, p.N - 1u)];
     }
     // @unroll
     for (var r = 0u; r < 4u * MI; r++) {
-      let m = m0 + (r & ~3u) + (lane ^ (r & 3u));
-      if (m < p.M && n < p.N && asked < tiles) {
-        let at = p.c0 + entry * p.cBatch + m * p.cm + n;
-        var value = acc[r * NJ + j] + shift;
-        if (p.beta == 1u) {
-          value += c[at];
-        }
-        c[at] = value;
-      }
+      c[cRow[r] + cColumn[j]] = acc[r * NJ + j] + shift;
     }
   }
 }

@@ -1,4 +1,4 @@
-// C = A·B (+ bias) (+ C), for GPUs: tiles of A and B in workgroup memory, 4 × 4 outputs a thread in registers.
+// C = A·B (+ bias) or, where ADD, C += A·B (+ bias), for GPUs: tiles of A and B in workgroup memory, 4 × 4 outputs a thread in registers.
 // A [M, K] at a0 + m*am + k*ak, B [K, N] at k*bk + n*bn, C [M, N] at c0 + m*cm + n, each times a batch stride:
 // the strides say what is transposed, A_K_FAST and B_N_FAST which index neighbouring threads step along when
 // they load. bias [N], added where BIAS. Grid: a 64 × 64 tile a workgroup, folded.
@@ -18,10 +18,10 @@ struct Params {
   c0: u32,
   cm: u32,
   cBatch: u32,
-  beta: u32,
 }
 
 const BIAS = false;
+const ADD = false;
 const A_K_FAST = true;
 const B_N_FAST = true;
 
@@ -105,7 +105,7 @@ fn main(
         if (BIAS) {
           value += bias[n];
         }
-        if (p.beta == 1u) {
+        if (ADD) {
           value += c[at];
         }
         c[at] = value;

@@ -1,9 +1,8 @@
 // Evaluates a model folder on a file of samples, and once more with its latents removed:
 // node tools/evaluate.ts --model DIR --data FILE [--limit N] [--json]
 import { parseSamples } from '../src/data/sample.ts';
-import { Tokenizer } from '../src/data/tokenizer.ts';
 import { evaluate } from '../src/eval/evaluate.ts';
-import { type AskingFlags, askingOf, checkSamples } from '../src/eval/prompting.ts';
+import { type AskingFlags, askingOf, checkSamples, tokenizerOf } from '../src/eval/prompting.ts';
 import { Gpt } from '../src/model/gpt.ts';
 import { Parameters } from '../src/model/parameters.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
@@ -23,10 +22,18 @@ interface Flags extends AskingFlags {
 }
 
 const program = command('evaluate', 'Exact match, tokens and time a sample, with and without latents.')
-  .requiredOption('--model <dir>', 'folder with config.json, model.safetensors, tokenizer.json')
+  .requiredOption(
+    '--model <dir>',
+    'folder with config.json, model.safetensors, tokenizer.json',
+    legal('--model', path('dir')),
+  )
   .requiredOption('--data <file>', 'JSON list of {question, steps, answer}', legal('--data', path('file')))
   .option('--limit <n>', 'at most so many samples, from the first on', legal('--limit', integer(1)))
-  .option('--mode <mode>', 'coconut, cot or no-cot; by default the one the model was trained in')
+  .option(
+    '--mode <mode>',
+    'by default the one the model was trained in',
+    legal('--mode', choice(...MODES)),
+  )
   .option('--latents <n>', 'thoughts a sample instead of those trained', legal('--latents', integer(0)))
   .option('--json', 'print one JSON object instead of lines')
   .option(
@@ -40,7 +47,7 @@ await runMain(async () => {
   const flags = parseFlags<Flags>(program, process.argv.slice(2));
   if (!flags) return;
   const { config, weights, tokenizer: text } = await readModel(files, flags.model);
-  const tokenizer = Tokenizer.fromJson(text, `${flags.model}/tokenizer.json`);
+  const tokenizer = tokenizerOf(text, config, flags.model);
   const asking = askingOf(config, flags, flags.model);
   const samples = parseSamples(await files.readText(flags.data), flags.data).slice(0, flags.limit);
   checkSamples(samples, tokenizer, asking, config, flags.data);

@@ -1,7 +1,9 @@
 // Reads the batches of the parity check. Knows the JSON form (rows by batch, as PyTorch keeps them); knows no device.
-import type { Batch } from '../data/batch.ts';
+import { type Batch, UNLABELLED } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { isObject, parseJson } from '../json.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { checkBatch, type Window } from '../model/latent.ts';
 
 const KEYS = ['input_ids', 'labels', 'attention_mask', 'position_ids'] as const;
 
@@ -33,6 +35,11 @@ export function parseBatch(text: string, file: string, latentId: number): Batch 
   for (const rows of [ids!, positions!])
     if (rows.flat().some(value => value < 0))
       throw new UserError(`${file}: ids and positions cannot be negative`);
+  const wrongLabel = labels!.flat().find(label => label < 0 && label !== UNLABELLED);
+  if (wrongLabel !== undefined)
+    throw new UserError(
+      `${file}: labels has ${wrongLabel}, expected token ids, or ${UNLABELLED} where there is none`,
+    );
 
   const timeMajor = (rows: number[][]): number[] =>
     Array.from({ length: T * B }, (_, i) => rows[i % B]![Math.floor(i / B)]!);
@@ -48,17 +55,42 @@ export function parseBatch(text: string, file: string, latentId: number): Batch 
   };
 }
 
+/** Refuses a batch that the model or the window does not fit, before a device is opened. Throws UserError naming `file`. */
+export function checkFits(batch: Batch, config: ModelConfig, window: Window, file: string): void {
+  const { vocabSize, positions } = config;
+  const below = (values: ArrayLike<number>, limit: number, what: string): void => {
+    for (let i = 0; i < values.length; i++)
+      if (values[i]! >= limit) {
+        const where = `row ${i % batch.B}, column ${Math.floor(i / batch.B)}`;
+        throw new UserError(`${file}: ${what} has ${values[i]} (${where}), the model has only ${limit}`);
+      }
+  };
+  below(batch.ids, vocabSize, 'input_ids');
+  below(batch.labels, vocabSize, 'labels');
+  below(batch.positions, positions, 'position_ids');
+  // Nothing comes before the first column, so its labels count for nothing.
+  if (batch.labels.subarray(batch.B).every(label => label === UNLABELLED))
+    throw new UserError(`${file}: labels has none but ${UNLABELLED}, so there is no loss`);
+  try {
+    checkBatch(batch, window);
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${file}: ${error.message}`) : error;
+  }
+}
+
 function matrix(value: unknown, where: string): number[][] {
   const isRow = (row: unknown): row is number[] => Array.isArray(row) && row.every(x => Number.isInteger(x));
   if (!Array.isArray(value) || value.length === 0 || !value.every(isRow) || value[0].length === 0)
     throw new UserError(`${where} must be a list of rows of integers`);
+  // Typed arrays would wrap larger ones into some other token.
+  const large = value.flat().find(x => Math.abs(x) >= 2 ** 31);
+  if (large !== undefined) throw new UserError(`${where} has ${large}, which is no token or position`);
   return value;
 }
 
 /** Number of zeros before the ones. Zeros after the ones are right padding, which no real column sees. */
 function firstColumn(mask: number[], where: string): number {
-  const text = mask.join('');
-  const match = /^(0*)1+0*$/.exec(text);
+  const match = /^(0,)*(1,)+(0,)*$/.exec(mask.map(bit => `${bit},`).join(''));
   if (!match) throw new UserError(`${where} must be zeros (pads), then ones, then zeros (pads)`);
-  return match[1]!.length;
+  return mask.indexOf(1);
 }

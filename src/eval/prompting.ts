@@ -1,10 +1,9 @@
 // How a model in a folder is asked: what its config says of its training, and what the user overrides. Knows modes
 // and prompts; knows no device.
-
 import type { Prompt } from '../data/batch.ts';
 import { type CurriculumOptions, MODES, type Mode, promptOf, rowOf } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
+import { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 
@@ -20,6 +19,16 @@ export interface AskingFlags {
   readonly latents?: number;
 }
 
+/** The tokenizer of the model folder `dir`. Throws UserError where it is not the one of its config.json. */
+export function tokenizerOf(text: string, config: ModelConfig, dir: string): Tokenizer {
+  const tokenizer = Tokenizer.fromJson(text, `${dir}/tokenizer.json`);
+  if (tokenizer.size !== config.vocabSize)
+    throw new UserError(
+      `${dir}/tokenizer.json has ${tokenizer.size} words, but vocab_size in config.json is ${config.vocabSize}`,
+    );
+  return tokenizer;
+}
+
 /** The mode, stage and curriculum that a model's prompts follow. Throws UserError where they are not known. */
 export function askingOf(config: ModelConfig, flags: AskingFlags, dir: string): Asking {
   const trained = config.reasoning;
@@ -28,6 +37,8 @@ export function askingOf(config: ModelConfig, flags: AskingFlags, dir: string): 
     throw new UserError(`${dir}/config.json does not say how the model was trained to think: give --mode`);
   const mode = MODES.find(known => known === name);
   if (!mode) throw new UserError(`--mode must be ${MODES.join(', ')}, got "${name}"`);
+  if ((flags.latents ?? 0) >= config.positions)
+    throw new UserError(`--latents ${flags.latents}: the model has only ${config.positions} positions`);
   const endMarker = trained?.endMarker ?? 'latents';
   if (mode === 'coconut' && (flags.latents !== undefined || !trained)) {
     if (flags.latents === undefined)
@@ -72,10 +83,6 @@ export function checkSamples(
   config: ModelConfig,
   file: string,
 ): void {
-  if (tokenizer.size > config.vocabSize)
-    throw new UserError(
-      `tokenizer.json has ${tokenizer.size} words, more than the ${config.vocabSize} of config.json`,
-    );
   for (const [i, sample] of samples.entries()) {
     const { tokens } = rowOf(sample, tokenizer, mode, stage, curriculum);
     if (tokens.length > config.positions)

@@ -1,12 +1,6 @@
 // The device: records dispatches, submits them, reads back, and turns the device's faults into exceptions.
 // Knows buffers by range and kernels by name; knows no shapes, no ops. Each Gpu stands alone: two in one process work.
-import {
-  GpuCompileError,
-  GpuError,
-  GpuLostError,
-  GpuOutOfMemoryError,
-  GpuValidationError,
-} from './errors.ts';
+import { GpuError, GpuLostError, GpuOutOfMemoryError, GpuValidationError } from './errors.ts';
 import { Kernels, type Range } from './kernels.ts';
 import { BufferPool, type PoolBuffer, type Watch } from './pool.ts';
 import { Profiler } from './profiler.ts';
@@ -54,6 +48,12 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeX',
 ] as const;
 
+/**
+ * Faults by how much they explain, least first. One that is reported later may be the cause of one reported earlier:
+ * an invalid buffer or pipeline makes the commands that use it invalid, a compile error makes its pipeline so.
+ */
+const CAUSE = { command: 0, creation: 1, compile: 2, lost: 3 } as const;
+
 /** Opens a device on `adapter`, with every feature and limit of it that the kernels can use. */
 export async function openGpu(adapter: GPUAdapter, options: GpuOptions): Promise<Gpu> {
   const requiredFeatures = WANTED_FEATURES.filter(feature => adapter.features.has(feature));
@@ -80,8 +80,7 @@ export class Gpu {
   readonly #checks = new Set<Promise<void>>();
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
-  #failure: GpuError | undefined;
-  #destroyed = false;
+  #failure: { readonly error: GpuError; readonly cause: number } | undefined;
 
   constructor(device: GPUDevice, info: GPUAdapterInfo, options: GpuOptions) {
     this.device = device;
@@ -103,28 +102,26 @@ export class Gpu {
         options.limits?.maxGroups ?? Infinity,
       ),
     };
-    const fail = (error: GpuError): void => {
-      // The first fault is the one to keep, except that a compile error explains the invalid pipeline and submit
-      // that were reported before it.
-      const explains = error instanceof GpuCompileError && !(this.#failure instanceof GpuCompileError);
-      if (explains) this.#failure = error;
-      this.#failure ??= error;
-    };
     const watch: Watch = (label, kind, create) => this.#watch(label, kind, create);
     this.pool = new BufferPool(device, this.limits.maxBuffer, watch);
-    this.#kernels = new Kernels(device, options.shaders, watch, fail, check => this.#later(check));
+    this.#kernels = new Kernels(
+      device,
+      options.shaders,
+      watch,
+      error => this.#fail(error, CAUSE.compile),
+      check => this.#later(check),
+    );
     this.#arena = new UniformArena(device);
     this.profiler =
       options.profile && this.features.has('timestamp-query') ? new Profiler(device) : undefined;
     device.lost.then(({ message }) => {
-      if (!this.#destroyed)
-        this.#failure = new GpuLostError(`the device was lost: ${message || 'no reason given'}`);
+      this.#fail(new GpuLostError(`the device was lost: ${message || 'no reason given'}`), CAUSE.lost);
     });
     device.addEventListener('uncapturederror', event => {
       event.preventDefault();
       const { error } = event as GPUUncapturedErrorEvent;
       const kernel = /ComputePipeline "([^"]+)"|BindGroup "([^"]+)"/.exec(error.message);
-      fail(namedError(error, kernel?.[1] ?? kernel?.[2]));
+      this.#fail(namedError(error, kernel?.[1] ?? kernel?.[2]), CAUSE.command);
     });
   }
 
@@ -143,7 +140,7 @@ export class Gpu {
     params: Readonly<Record<string, number>>,
     how: Launch,
   ): void {
-    if (this.#failure) throw this.#failure;
+    if (this.#failure) throw this.#failure.error;
     if (this.#arena.full) this.submit();
     const kernel = this.#kernels.get(name, how.consts ?? {}, how.unroll ?? false);
     const ranges: Record<string, Range> = {};
@@ -173,7 +170,7 @@ export class Gpu {
 
   /** Sends everything recorded to the device. Cheap when nothing is recorded. */
   submit(): void {
-    if (this.#failure) throw this.#failure;
+    if (this.#failure) throw this.#failure.error;
     const encoder = this.#encoder;
     this.#endPass();
     this.#encoder = undefined;
@@ -212,7 +209,7 @@ export class Gpu {
       await staging.mapAsync(GPUMapMode.READ, 0, size);
     } catch (error) {
       await this.settle();
-      throw this.#failure ?? new GpuError(String(error), 'read-back');
+      throw this.#failure?.error ?? new GpuError(String(error), 'read-back');
     }
     const bytes = staging.getMappedRange(0, size).slice(0, range.size);
     staging.unmap();
@@ -231,7 +228,7 @@ export class Gpu {
   /** Waits for reports of commands already made, and throws the first fault among them. */
   async settle(): Promise<void> {
     while (this.#checks.size > 0) await Promise.all(this.#checks);
-    if (this.#failure) throw this.#failure;
+    if (this.#failure) throw this.#failure.error;
   }
 
   /** Destroys waiting buffers and forgets what named them. */
@@ -243,7 +240,7 @@ export class Gpu {
 
   /** Ends the device. Every tensor on it is gone. */
   destroy(): void {
-    this.#destroyed = true;
+    this.#fail(new GpuLostError('the device was closed'), CAUSE.lost);
     this.profiler?.destroy();
     this.device.destroy();
   }
@@ -281,12 +278,17 @@ export class Gpu {
     this.#later(
       this.device.popErrorScope().then(
         error => {
-          if (error) this.#failure ??= namedError(error, label);
+          if (error) this.#fail(namedError(error, label), CAUSE.creation);
         },
         () => {}, // The device is gone; its loss is reported by itself.
       ),
     );
     return made;
+  }
+
+  /** Keeps the fault to throw: the first of the deepest cause. */
+  #fail(error: GpuError, cause: number): void {
+    if (!this.#failure || cause > this.#failure.cause) this.#failure = { error, cause };
   }
 
   #later(check: Promise<void>): void {

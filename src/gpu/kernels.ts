@@ -1,6 +1,6 @@
 // Compiles kernel variants and makes their bind groups: the one place that does either. Knows shader texts by
 // name and what reflection reads in them; knows no tensors and no ops.
-import { GpuCompileError, GpuError } from './errors.ts';
+import { GpuCompileError, GpuError, GpuValidationError } from './errors.ts';
 import type { PoolBuffer, Watch } from './pool.ts';
 import { type Reflection, reflect } from './reflect.ts';
 import { type Constants, type ShaderText, specialise } from './shader.ts';
@@ -108,6 +108,7 @@ export class Kernels {
     for (const name of Object.keys(ranges))
       if (!kernel.reflection.bindings.some(binding => binding.name === name))
         throw new GpuError(`the shader has no binding "${name}"`, kernel.label);
+    checkAliases(kernel, ranges);
     if (this.#groups.size >= GROUPS_KEPT) this.#groups.clear();
     const group = this.#watch(kernel.label, 'validation', () =>
       this.#device.createBindGroup({
@@ -154,6 +155,26 @@ export class Kernels {
     );
     this.#later(check);
   }
+}
+
+/**
+ * The device would report these at the submit, without the kernel's name: a buffer that is read and written in one
+ * dispatch, though by different ranges, and two written ranges that overlap.
+ */
+function checkAliases({ label, reflection }: Kernel, ranges: Readonly<Record<string, Range>>): void {
+  const bound = reflection.bindings.filter(({ kind }) => kind !== 'uniform');
+  for (const written of bound.filter(({ kind }) => kind === 'read_write'))
+    for (const other of bound) {
+      const a = ranges[written.name]!;
+      const b = ranges[other.name]!;
+      if (written === other || a.buffer !== b.buffer) continue;
+      const apart = a.offset + a.size <= b.offset || b.offset + b.size <= a.offset;
+      if (other.kind === 'read_write' && apart) continue;
+      throw new GpuValidationError(
+        `"${written.name}" is written and "${other.name}" ${other.kind === 'read' ? 'read' : 'written'} in the same buffer`,
+        label,
+      );
+    }
 }
 
 /** Name of a variant: the kernel, its constants in order of name, and whether it is unrolled. */

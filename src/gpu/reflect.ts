@@ -28,7 +28,7 @@ export interface Reflection {
 
 /** Reflects a standalone shader with entry point `main` and group 0 only. Throws an Error naming `file`. */
 export function reflect(file: string, code: string): Reflection {
-  const shader = new WgslReflect(code);
+  const shader = parse(file, code);
   if (!shader.entry.compute.some(entry => entry.name === 'main'))
     throw new Error(`${file}: no compute entry point "main"`);
   const bindings: Binding[] = [];
@@ -53,4 +53,15 @@ export function reflect(file: string, code: string): Reflection {
     m[1]!.split(',').map(s => s.trim()),
   );
   return { bindings, members, uniformSize: uniform ? Math.ceil(uniform.size / 16) * 16 : 0, enables };
+}
+
+/** The parser's own errors end in "Line: N" and know no file. */
+function parse(file: string, code: string): WgslReflect {
+  try {
+    return new WgslReflect(code);
+  } catch (error) {
+    const [, message = '', line = ''] =
+      /^(.*?)[.\s]*Line: (\d+)/s.exec(String((error as Error).message)) ?? [];
+    throw new Error(line ? `${file}:${line}: ${message}` : `${file}: ${(error as Error).message}`);
+  }
 }

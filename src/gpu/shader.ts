@@ -148,7 +148,8 @@ function checkBody(file: string, name: string, body: readonly Line[]): void {
   let head = '';
   for (const { text, from } of body) {
     const code = text.replace(/\/\/.*/, '');
-    if (again.test(code)) throw new Error(`${file}:${from}: an @unroll loop over ${name} declares ${name} again`);
+    if (again.test(code))
+      throw new Error(`${file}:${from}: an @unroll loop over ${name} declares ${name} again`);
     for (const token of code.match(/\b(for|while|loop|switch|break|continue)\b|[{};]/g) ?? []) {
       if (token === '{') inner.push(/^(for|while|loop|switch)$/.test(head));
       else if (token === '}') inner.pop();

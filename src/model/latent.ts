@@ -162,7 +162,7 @@ function inputIds(batch: Batch): Uint32Array {
 export function latentLoss(tape: Tape, model: Gpt, batch: Batch, options: LossOptions): Loss {
   const { B, T } = batch;
   const n = checkBatch(batch, options.window);
-  const labelled = labelledRows(batch);
+  const labelled = labelledRows(batch, model.config.vocabSize);
   if (labelled.length === 0) throw new UserError('the batch has no labels, so there is no loss');
   const scale = options.scale ?? 1 / labelled.length;
   const row = new LatentRow(tape, model, batch);
@@ -188,10 +188,14 @@ interface Labelled {
   readonly target: number;
 }
 
-/** Labels are unshifted: that of column t is predicted at column t - 1. */
-function labelledRows({ B, labels }: Batch): Labelled[] {
+/** Labels are unshifted: that of column t is predicted at column t - 1. A label of V or more has no logit. */
+function labelledRows({ B, labels }: Batch, V: number): Labelled[] {
   const out: Labelled[] = [];
-  for (let i = B; i < labels.length; i++) if (labels[i]! >= 0) out.push({ row: i - B, target: labels[i]! });
+  for (let i = B; i < labels.length; i++) {
+    const target = labels[i]!;
+    if (target >= V) throw new UserError(`label ${target} is out of range: the model has ${V} tokens`);
+    if (target >= 0) out.push({ row: i - B, target });
+  }
   return out;
 }
 

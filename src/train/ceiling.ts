@@ -3,7 +3,8 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import { empty } from '../tensor.ts';
 
-const CHAINS = 16;
+const CHAINS = 8;
+const REPEATS = 8;
 const GROUPS = 256;
 const THREADS = 64;
 
@@ -15,17 +16,17 @@ export async function measureCeiling(gpu: Gpu): Promise<number> {
   const y = empty(gpu, [GROUPS * THREADS]);
   const time = async (iterations: number): Promise<number> => {
     const start = performance.now();
-    const how = { groups: GROUPS, consts: { CHAINS }, unroll: true };
+    const how = { groups: GROUPS, consts: { CHAINS, REPEATS }, unroll: true };
     gpu.run('fma-ceiling', { y }, { iterations, scale: 0.5 }, how);
     await gpu.finish();
     return (performance.now() - start) / 1000;
   };
   await time(1);
   // Long enough that starting the work does not count: about 30 ms.
-  let iterations = 64;
+  let iterations = 16;
   while ((await time(iterations)) < 0.03 && iterations < 2 ** 24) iterations *= 2;
   let best = Infinity;
   for (let run = 0; run < 4; run++) best = Math.min(best, await time(iterations));
   y.free();
-  return (2 * CHAINS * iterations * GROUPS * THREADS) / best;
+  return (2 * CHAINS * REPEATS * iterations * GROUPS * THREADS) / best;
 }

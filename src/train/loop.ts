@@ -2,6 +2,7 @@
 // position and the seed, so a resumed arm goes on bit for bit. Knows no platform: files and output are given.
 import { drawStage, type Mode, rowOf } from '../data/curriculum.ts';
 import { derivedSeed, randomFor } from '../data/random.ts';
+import type { Sample } from '../data/sample.ts';
 import { UserError } from '../errors.ts';
 import { evaluate } from '../eval/evaluate.ts';
 import type { Files } from '../files.ts';
@@ -15,7 +16,15 @@ import { learningRate } from './optimizer.ts';
 import type { TrainOptions } from './option-table.ts';
 import { type Progress, secondsLeft } from './progress.ts';
 import type { ArmResult } from './results.ts';
-import { lastStage, type Position, plannedSteps, START, shareDone, stageEnds } from './schedule.ts';
+import {
+  lastStage,
+  type Position,
+  plannedSteps,
+  START,
+  shareDone,
+  stageEnds,
+  threshold,
+} from './schedule.ts';
 import type { Setup } from './setup.ts';
 import { Learner, type StepValues } from './step.ts';
 
@@ -23,6 +32,8 @@ import { Learner, type StepValues } from './step.ts';
 const STAGE_DRAWS = 4;
 /** Tokens generated from at once in evaluations: enough to fill a device, few enough for its memory. */
 const EVAL_TOKENS = 16_384;
+/** So far below its threshold, an accuracy on a third of the samples will not reach it on all. */
+const FAR = 0.1;
 
 export interface ArmPlan {
   readonly mode: Mode;
@@ -111,9 +122,18 @@ export async function trainArm(
   const validate = async (): Promise<number> => {
     const { stage } = position;
     const batch = evalBatch(setup.config.positions);
-    const result = await evaluate(model, tokenizer, setup.valid, { mode, stage, curriculum, batch });
-    await log({ kind: 'validation', ...common(), accuracy: result.exactMatch });
-    return result.exactMatch;
+    const measure = async (samples: readonly Sample[]): Promise<number> =>
+      (await evaluate(model, tokenizer, samples, { mode, stage, curriculum, batch })).exactMatch *
+      samples.length;
+    const { valid } = setup;
+    const first = Math.ceil(valid.length / 3);
+    let right = await measure(valid.slice(0, first));
+    // A first third far below the threshold says enough.
+    const far = options.stageSteps === 'auto' && right / first < threshold(stage, last, options) - FAR;
+    if (!far && valid.length > first) right += await measure(valid.slice(first));
+    const result = right / (far ? first : valid.length);
+    await log({ kind: 'validation', ...common(), accuracy: result });
+    return result;
   };
 
   const stepTimes: number[] = [];
@@ -166,7 +186,7 @@ export async function trainArm(
   if (!from) await log({ kind: 'stage', ...common() });
   const armEnds = (validated: number | null): boolean =>
     (planned !== null && position.step >= planned) ||
-    (plan.samples === null && position.stage >= last && stageEnds(position, mode, options, validated));
+    (plan.samples === null && position.stage >= last && stageEnds(position, mode, last, options, validated));
   // A run killed between an arm's last checkpoint and its evaluation comes back to an arm that has ended.
   let ended = from !== undefined && armEnds(accuracy);
   while (!ended) {
@@ -192,7 +212,7 @@ export async function trainArm(
     }
     const validated = check ? accuracy : null;
     ended = armEnds(validated);
-    if (!ended && position.stage < last && stageEnds(position, mode, options, validated)) {
+    if (!ended && position.stage < last && stageEnds(position, mode, last, options, validated)) {
       position = { ...position, stage: position.stage + 1, stageStep: 0 };
       accuracy = null;
       if (options.resetOptimizer) learner.optimizer.reset();

@@ -139,6 +139,7 @@ export const OPTIONS = {
     'optimizer steps of each stage, or advance on accuracy',
   ),
   stageAccuracy: perPreset('Curriculum', real(0, 1), 'auto: a stage ends at this validation accuracy'),
+  finalAccuracy: perPreset('Curriculum', real(0, 1), 'auto: the last stage ends at this validation accuracy'),
   stageCheckEvery: perPreset('Curriculum', integer(1), 'auto: optimizer steps between validations'),
   stageMaxSteps: perPreset('Curriculum', integer(1), 'auto: a stage ends after so many steps at the latest'),
   uniformProb: perPreset('Curriculum', real(0, 1), 'share of batches trained at a random earlier stage'),

@@ -38,6 +38,7 @@ const smoke: Preset = {
   maxLatentStage: 2,
   stageSteps: [120, 60, 60],
   stageAccuracy: 0.97,
+  finalAccuracy: 0.99,
   stageCheckEvery: 60,
   stageMaxSteps: 120,
   uniformProb: 0.3,
@@ -82,6 +83,7 @@ const pointer: Preset = {
   maxLatentStage: 3,
   stageSteps: 'auto',
   stageAccuracy: 0.97,
+  finalAccuracy: 0.99,
   stageCheckEvery: 25,
   stageMaxSteps: 3000,
   uniformProb: 0.3,
@@ -125,6 +127,7 @@ const prosqaMini: Preset = {
   maxLatentStage: 3,
   stageSteps: [1500, 1000, 1000, 3000],
   stageAccuracy: 0.97,
+  finalAccuracy: 0.99,
   stageCheckEvery: 100,
   stageMaxSteps: 3000,
   uniformProb: 0.1, // [Superposition]
@@ -170,6 +173,7 @@ const prosqa: Preset = {
   // written step, as questions of 5 and 6 hops still have some left after stage 4.
   stageSteps: [1750, 1750, 1750, 1750, 1750, 12250],
   stageAccuracy: 0.97,
+  finalAccuracy: 0.99,
   stageCheckEvery: 350,
   stageMaxSteps: 14000,
   uniformProb: 0.1,

@@ -34,17 +34,24 @@ export function plannedSteps(options: TrainOptions, samples: number | null): num
   return steps !== null && planned !== null ? Math.min(steps, planned) : (steps ?? planned);
 }
 
+/** Validation accuracy at which a stage ends under `--stage-steps auto`; an arm without stages has only a last one. */
+export function threshold(stage: number, last: number, options: TrainOptions): number {
+  return stage >= last ? options.finalAccuracy : options.stageAccuracy;
+}
+
 /** Whether the stage is over after this position's step; `accuracy` is that of a validation just made, or null. */
 export function stageEnds(
   position: Position,
   mode: Mode,
+  last: number,
   options: TrainOptions,
   accuracy: number | null,
 ): boolean {
-  const { stageSteps, stageAccuracy, stageMaxSteps } = options;
+  const { stageSteps, stageMaxSteps } = options;
   if (stageSteps !== 'auto' && mode === 'coconut') return position.stageStep >= stageSteps[position.stage]!;
   if (stageSteps !== 'auto') return false;
-  return position.stageStep >= stageMaxSteps || (accuracy !== null && accuracy >= stageAccuracy);
+  const reached = accuracy !== null && accuracy >= threshold(position.stage, last, options);
+  return reached || position.stageStep >= stageMaxSteps;
 }
 
 /**
@@ -63,6 +70,6 @@ export function shareDone(
   const weight = (stage: number): number => (stage === 0 ? 3 : 1);
   const total = Array.from({ length: last + 1 }, (_, s) => weight(s)).reduce((a, b) => a + b);
   const before = Array.from({ length: position.stage }, (_, s) => weight(s)).reduce((a, b) => a + b, 0);
-  const within = Math.min(0.95, Math.max(accuracy ?? 0, 0) / options.stageAccuracy);
+  const within = Math.min(0.95, Math.max(accuracy ?? 0, 0) / threshold(position.stage, last, options));
   return (before + weight(position.stage) * within) / total;
 }
