@@ -5,6 +5,7 @@ import { type CurriculumOptions, MODES, type Mode, promptOf, rowOf } from '../da
 import type { Sample } from '../data/sample.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../errors.ts';
+import { show } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
 
 export interface Asking {
@@ -14,7 +15,7 @@ export interface Asking {
 }
 
 export interface AskingFlags {
-  readonly mode?: string;
+  readonly mode?: Mode;
   /** Thoughts instead of those the model was trained with. */
   readonly latents?: number;
 }
@@ -36,7 +37,8 @@ export function askingOf(config: ModelConfig, flags: AskingFlags, dir: string): 
   if (name === undefined)
     throw new UserError(`${dir}/config.json does not say how the model was trained to think: give --mode`);
   const mode = MODES.find(known => known === name);
-  if (!mode) throw new UserError(`--mode must be ${MODES.join(', ')}, got "${name}"`);
+  if (!mode)
+    throw new UserError(`${dir}/config.json: reasoning.mode is ${show(name)}, expected ${MODES.join(', ')}`);
   if ((flags.latents ?? 0) >= config.positions)
     throw new UserError(`--latents ${flags.latents}: the model has only ${config.positions} positions`);
   const endMarker = trained?.endMarker ?? 'latents';

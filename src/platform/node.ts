@@ -44,18 +44,14 @@ export async function openNodeGpu(
   choice: AdapterChoice = 'auto',
   options: Partial<GpuOptions> = {},
 ): Promise<Opened> {
-  const npm = npmVulkan();
-  // The Vulkan loader reads this when an adapter is asked for. It is taken back then, so that child processes
-  // look for a device themselves, and find this loader's library too.
-  if (npm) process.env.VK_ICD_FILENAMES = join(npm, 'vk_swiftshader_icd.json');
   const { create, globals } = await import('webgpu').catch(error => {
     throw new UserError(
       `WebGPU for Node cannot be loaded (${firstLine(error)}): run "npm ci" on this machine`,
     );
   });
   Object.assign(globalThis, globals);
-  const found = await findAdapter(create, choice, npm !== undefined);
-  if (npm) delete process.env.VK_ICD_FILENAMES;
+  const own = hasOwnDriver() ? await findAdapter(create, choice) : undefined;
+  const found = own ?? (choice === 'gpu' ? undefined : await findNpmAdapter(create));
   if (!found) throw new UserError(noAdapter(choice));
   const gpu = await openGpu(found.adapter, { shaders: readShaders(), ...options });
   // Dawn calls an instance gone once its object is collected, and keeps the process alive while it is referenced.
@@ -72,6 +68,9 @@ export async function openNodeGpu(
   };
 }
 
+/** What the Vulkan loader takes its drivers from, newer and older name. */
+const DRIVER_VARIABLES = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const;
+
 interface Found {
   readonly instance: GPU;
   readonly adapter: GPUAdapter;
@@ -80,21 +79,33 @@ interface Found {
 
 type Create = (options: string[]) => GPU;
 
-async function findAdapter(
-  create: Create,
-  choice: AdapterChoice,
-  npmVulkan: boolean,
-): Promise<Found | undefined> {
+async function findAdapter(create: Create, choice: AdapterChoice): Promise<Found | undefined> {
   const instance = create([]);
   for (const powerPreference of ['high-performance', 'low-power'] as const) {
     const adapter = await instance.requestAdapter({ powerPreference });
     if (!adapter) continue;
     const software = isSoftware(adapter.info);
     if (software ? choice === 'gpu' : choice === 'software') continue;
-    const kind = !software ? 'hardware' : npmVulkan ? 'npm software' : 'system software';
-    return { instance, adapter, kind };
+    return { instance, adapter, kind: software ? 'system software' : 'hardware' };
   }
   return undefined;
+}
+
+/** The software Vulkan device of the npm package; undefined where there is none for this system. */
+async function findNpmAdapter(create: Create): Promise<Found | undefined> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
+  const folder = unpackSwiftShader();
+  if (!folder) return undefined;
+  keepLibrary(join(folder, 'libvulkan.so.1'));
+  // The Vulkan loader reads these when an adapter is asked for. They are put back then, so that child processes
+  // look for a device themselves.
+  const before = DRIVER_VARIABLES.map(name => process.env[name]);
+  for (const name of DRIVER_VARIABLES) process.env[name] = join(folder, 'vk_swiftshader_icd.json');
+  const found = await findAdapter(create, 'software');
+  for (const [i, name] of DRIVER_VARIABLES.entries())
+    if (before[i] === undefined) delete process.env[name];
+    else process.env[name] = before[i];
+  return found && { ...found, kind: 'npm software' };
 }
 
 function isSoftware(info: GPUAdapterInfo): boolean {
@@ -104,27 +115,22 @@ function isSoftware(info: GPUAdapterInfo): boolean {
 }
 
 /**
- * The folder of the npm Vulkan device, its loader in this process, on a Linux machine that has no Vulkan of its own:
- * no loader, or one without a driver. Undefined elsewhere.
+ * Whether to look for the machine's own adapter first. On Linux that needs a Vulkan loader and a driver's
+ * description; without them Dawn would only complain on the terminal.
  */
-function npmVulkan(): string | undefined {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
-  if (process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES || systemVulkan()) return undefined;
-  const folder = unpackSwiftShader();
-  if (folder) keepLibrary(join(folder, 'libvulkan.so.1'));
-  return folder;
-}
-
-/** A Vulkan loader and at least one driver description that is not only for the npm device. */
-function systemVulkan(): boolean {
+function hasOwnDriver(): boolean {
+  if (process.platform !== 'linux') return true;
+  if (DRIVER_VARIABLES.some(name => process.env[name])) return true;
   const loader = [
     '/usr/lib/x86_64-linux-gnu/libvulkan.so.1',
+    '/usr/lib/aarch64-linux-gnu/libvulkan.so.1',
     '/usr/lib64/libvulkan.so.1',
     '/usr/lib/libvulkan.so.1',
-    '/lib/x86_64-linux-gnu/libvulkan.so.1',
     '/run/opengl-driver/lib/libvulkan.so.1',
   ].some(path => existsSync(path));
-  const drivers = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
+  const drivers = ['/usr/share', '/etc', '/usr/local/share', '/run/opengl-driver/share'].map(
+    base => `${base}/vulkan/icd.d`,
+  );
   return (
     loader && drivers.some(path => existsSync(path) && readdirSync(path).some(name => name.endsWith('.json')))
   );

@@ -40,7 +40,7 @@ export interface TrainerState {
   readonly bestAccuracy: number;
   /** Accuracy at the last validation; null before the first. */
   readonly lastAccuracy: number | null;
-  /** Seconds the run has computed so far. */
+  /** Seconds that this arm has trained so far. */
   readonly seconds: number;
   readonly finished: readonly ArmResult[];
   readonly options: TrainOptions;

@@ -183,7 +183,11 @@ export async function trainArm(
     restartClock();
   };
 
-  if (!from) await log({ kind: 'stage', ...common() });
+  if (!from) {
+    await log({ kind: 'stage', ...common() });
+    await save(); // From here on, a run killed at any moment can be resumed.
+    restartClock();
+  }
   const armEnds = (validated: number | null): boolean =>
     (planned !== null && position.step >= planned) ||
     (plan.samples === null && position.stage >= last && stageEnds(position, mode, last, options, validated));

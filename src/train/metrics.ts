@@ -11,7 +11,7 @@ interface Common {
   readonly stage: number;
   /** Samples trained on in this arm. */
   readonly samples: number;
-  /** Seconds since the run began, without the time between a kill and its resumption. */
+  /** Seconds since this arm began, without the time between a kill and its resumption. */
   readonly seconds: number;
 }
 

@@ -146,7 +146,7 @@ const prosqaMini: Preset = {
  */
 const prosqa: Preset = {
   task: 'prosqa',
-  nodes: 26,
+  nodes: 28,
   hops: [3, 6],
   maxEdges: null,
   out: 'runs/prosqa',

@@ -6,15 +6,20 @@ import { generatedSource, holdOut, type SampleSource, shuffledSource } from '../
 import { TASKS } from '../data/tasks.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../errors.ts';
+import { tokenizerOf } from '../eval/prompting.ts';
 import type { Files } from '../files.ts';
-import type { ModelConfig } from '../model/config.ts';
+import { show } from '../json.ts';
+import { type ModelConfig, parameterCount } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
-import { type Parameters, readModel } from './checkpoint.ts';
+import { armFolder } from './arms.ts';
+import { type Checkpoint, type Parameters, readModel } from './checkpoint.ts';
 import type { TrainOptions } from './option-table.ts';
 
 /** Rows looked at to learn how long a generated task's rows get, and the room left above the longest. */
 const ROWS_MEASURED = 2000;
 const ROOM = 1.15;
+/** A model of more would not fit in the arrays that its files are read into. */
+const MOST_PARAMETERS = 2 ** 30;
 
 export interface Setup {
   readonly train: SampleSource;
@@ -29,13 +34,18 @@ export interface Setup {
   readonly mostSteps: number;
 }
 
-/** Reads or generates everything. Every fault in a file is a UserError of one line that names it. */
-export async function prepare(options: TrainOptions, files: Files): Promise<Setup> {
+/**
+ * Reads or generates everything; a run that goes on `from` a checkpoint has its model from there. Every fault in a
+ * file is a UserError of one line that names it.
+ */
+export async function prepare(options: TrainOptions, files: Files, from?: Checkpoint): Promise<Setup> {
   const { train, valid, test, known } = await samplesOf(options, files);
   const curriculum: CurriculumOptions = options;
-  const { tokenizer, config, weights } = options.init
-    ? await fromFolder(options.init, files)
-    : fresh(options, known, curriculum);
+  const { tokenizer, config, weights } = from
+    ? await resumed(from, options, files)
+    : options.init
+      ? await fromFolder(options.init, files)
+      : fresh(options, known, curriculum);
   checkFit(options, config, tokenizer, [...known, ...valid, ...test], curriculum);
   const mostSteps = Math.max(...known.map(sample => sample.steps.length));
   return { train, valid, test, tokenizer, config, weights, curriculum, mostSteps };
@@ -90,7 +100,22 @@ async function fromFolder(
   files: Files,
 ): Promise<Pick<Setup, 'tokenizer' | 'config' | 'weights'>> {
   const { config, weights, tokenizer } = await readModel(files, dir);
-  return { config, weights, tokenizer: Tokenizer.fromJson(tokenizer, `${dir}/tokenizer.json`) };
+  return { config, weights, tokenizer: tokenizerOf(tokenizer, config, dir) };
+}
+
+/** The run's own model. Arms still to come begin where the first did: at the weights of its checkpoint 0. */
+async function resumed(
+  from: Checkpoint,
+  options: TrainOptions,
+  files: Files,
+): Promise<Pick<Setup, 'tokenizer' | 'config' | 'weights'>> {
+  const { arm, step } = from.trainer;
+  const dir = `${armFolder(options.out, arm, options)}/checkpoints/${step}`;
+  const tokenizer = tokenizerOf(from.tokenizer, from.config, dir);
+  const weights = options.compare
+    ? (await readModel(files, `${options.out}/checkpoints/0`)).weights
+    : from.weights;
+  return { config: from.config, weights, tokenizer };
 }
 
 function fresh(
@@ -120,6 +145,11 @@ function fresh(
     endLatentId: tokenizer.endLatent,
     reasoning: undefined,
   };
+  const count = parameterCount({ ...config, layers: 1 }) * config.layers;
+  if (count > MOST_PARAMETERS)
+    throw new UserError(
+      `--width ${width} and --layers ${layers} make a model of more than ${MOST_PARAMETERS} parameters: lower them`,
+    );
   return { tokenizer, config, weights: initialWeights(config, options.initScale, options.seed) };
 }
 
@@ -140,21 +170,16 @@ function checkFit(
   curriculum: CurriculumOptions,
 ): void {
   const where = options.data ?? `the task ${options.task}`;
-  if (tokenizer.size > config.vocabSize)
-    throw new UserError(
-      `${options.init}: tokenizer.json has ${tokenizer.size} words, config.json ${config.vocabSize}`,
-    );
+  const origin = options.resume ?? options.init;
   for (const sample of samples) {
     const length = longestRow(sample, tokenizer, options.mode, curriculum);
     if (length > config.positions)
       throw new UserError(
         `${where}: a row of ${length} tokens is longer than the model's ${config.positions} positions`,
       );
-    if (options.init === null) continue;
+    if (origin === null) continue;
     const text = [sample.question, ...sample.steps, sample.answer].join(' ');
     if (tokenizer.encode(text).includes(tokenizer.unknown))
-      throw new UserError(
-        `${where}: "${text.slice(0, 40)}…" has words that ${options.init}/tokenizer.json lacks`,
-      );
+      throw new UserError(`${where}: ${show(text, 40)} has words that the model in ${origin} does not know`);
   }
 }

@@ -1,0 +1,78 @@
+// When stages end and how the rate goes: pure functions of options and counters.
+import { describe, expect, it } from 'vitest';
+import { learningRate } from '../../src/train/optimizer.ts';
+import type { TrainOptions } from '../../src/train/option-table.ts';
+import { withPreset } from '../../src/train/presets.ts';
+import { lastStage, plannedSteps, shareDone, stageEnds } from '../../src/train/schedule.ts';
+
+const options = (changes: Partial<TrainOptions>): TrainOptions => ({
+  ...withPreset({ preset: 'pointer' }),
+  ...changes,
+});
+const auto = options({
+  stageSteps: 'auto',
+  maxLatentStage: 3,
+  stageAccuracy: 0.9,
+  finalAccuracy: 0.99,
+  stageMaxSteps: 100,
+});
+const list = options({ stageSteps: [10, 20, 30, 40], maxLatentStage: 3 });
+const at = (stage: number, stageStep: number, step = stageStep) => ({ step, samples: 0, stage, stageStep });
+
+describe('stages', () => {
+  it('end on accuracy, the last one on its own', () => {
+    expect(stageEnds(at(0, 25), 'coconut', 3, auto, 0.89)).toBe(false);
+    expect(stageEnds(at(0, 25), 'coconut', 3, auto, 0.9)).toBe(true);
+    expect(stageEnds(at(3, 25), 'coconut', 3, auto, 0.95)).toBe(false);
+    expect(stageEnds(at(3, 25), 'coconut', 3, auto, 0.99)).toBe(true);
+    expect(stageEnds(at(0, 25), 'coconut', 3, auto, null)).toBe(false);
+  });
+
+  it('end at their cap', () => {
+    expect(stageEnds(at(1, 99), 'coconut', 3, auto, null)).toBe(false);
+    expect(stageEnds(at(1, 100), 'coconut', 3, auto, null)).toBe(true);
+  });
+
+  it('end at their given lengths, whatever the accuracy', () => {
+    expect(stageEnds(at(1, 19), 'coconut', 3, list, 1)).toBe(false);
+    expect(stageEnds(at(1, 20), 'coconut', 3, list, null)).toBe(true);
+  });
+
+  it('go one further where samples have more steps than the last latent stage replaces', () => {
+    expect(lastStage('coconut', auto, 3)).toBe(3);
+    expect(lastStage('coconut', auto, 6)).toBe(4);
+    expect(lastStage('coconut', list, 6)).toBe(3);
+    expect(lastStage('cot', auto, 6)).toBe(0);
+  });
+
+  it('make a plan where one can be made', () => {
+    expect(plannedSteps(auto, null)).toBe(null);
+    expect(plannedSteps(list, null)).toBe(100);
+    expect(plannedSteps({ ...list, steps: 50 }, null)).toBe(50);
+    expect(plannedSteps({ ...auto, steps: 50 }, null)).toBe(50);
+    expect(plannedSteps({ ...auto, batch: 16 }, 161)).toBe(11);
+  });
+
+  it('tell how far the arm is', () => {
+    expect(shareDone(at(2, 5, 50), 3, 100, null, list)).toBe(0.5);
+    expect(shareDone(at(0, 5), 3, null, null, auto)).toBe(0);
+    expect(shareDone(at(1, 5), 3, null, null, auto)).toBe(0.5);
+    expect(shareDone(at(3, 5), 3, null, 0.98, auto)).toBeLessThan(1);
+  });
+});
+
+describe('learningRate', () => {
+  const constant = { lr: 2, warmup: 4, schedule: 'constant' as const };
+
+  it('rises over the warm-up, then stays', () => {
+    expect([0, 1, 3, 4, 400].map(step => learningRate(step, constant, null))).toEqual([0.5, 1, 2, 2, 2]);
+    expect(learningRate(0, { ...constant, warmup: 0 }, null)).toBe(2);
+  });
+
+  it('falls by half a cosine to 0', () => {
+    const cosine = { ...constant, schedule: 'cosine' as const };
+    expect(learningRate(4, cosine, 104)).toBe(2);
+    expect(learningRate(54, cosine, 104)).toBeCloseTo(1, 12);
+    expect(learningRate(104, cosine, 104)).toBe(0);
+  });
+});
