@@ -14,7 +14,10 @@ export interface EvaluateOptions {
   readonly curriculum: CurriculumOptions;
   /** Rows generated at once. */
   readonly batch: number;
-  /** A control: the same prompts with their latents taken out. */
+  /**
+   * A control: the same prompts with their latents taken out, and no more tokens to answer than the right text has.
+   * Without that limit some models write their thoughts out instead, and are right.
+   */
   readonly removeLatents?: boolean;
   readonly thoughts?: boolean;
 }
@@ -67,7 +70,8 @@ export async function evaluate(
         const sample = samples[index]!;
         const { latents } = part[i]!;
         written += tokens.length + (made.ended[i] ? 1 : 0) + latents;
-        const correct = made.ended[i]! && isAnswer(tokens, sample, tokenizer);
+        const short = !options.removeLatents || tokens.length < textLengths[index]!;
+        const correct = made.ended[i]! && short && isAnswer(tokens, sample, tokenizer);
         outcomes[index] = { sample, tokens, latents, correct, thoughts: made.thoughts[i] ?? [] };
       }
     }

@@ -198,7 +198,7 @@ export async function trainArm(
     const rows = Array.from({ length: options.batch }, (_, i) =>
       rowOf(setup.train.at(position.samples + i), tokenizer, mode, stage, curriculum),
     );
-    const lr = learningRate(position.step, options, planned);
+    const lr = learningRate(position.step, learner.optimizer.steps, options, planned);
     gpu.pool.resetPeak();
     const values = learner.step(rows, lr);
     peakBytes = Math.max(peakBytes, gpu.pool.memory.peak);
@@ -219,6 +219,7 @@ export async function trainArm(
     if (!ended && position.stage < last && stageEnds(position, mode, last, options, validated)) {
       position = { ...position, stage: position.stage + 1, stageStep: 0 };
       accuracy = null;
+      stepTimes.length = 0; // A step's time is that of the last stage, with all its latents.
       if (options.resetOptimizer) learner.optimizer.reset();
       await log({ kind: 'stage', ...common() });
       progress.message(`${mode}: stage ${position.stage} of ${last} begins at step ${position.step}`);

@@ -69,15 +69,20 @@ export class AdamW {
   }
 }
 
-/** Learning rate of step `step` (from 0): a linear rise over `warmup` steps, then constant or half a cosine to 0. */
+/**
+ * Learning rate of step `step` (from 0): constant, or half a cosine to 0 at `totalSteps`; times a linear rise over
+ * the first `warmup` steps since the optimizer's moments were last zero (`sinceReset` steps ago), when its estimates
+ * are poor and a full step would undo what earlier stages learnt.
+ */
 export function learningRate(
   step: number,
+  sinceReset: number,
   options: { readonly lr: number; readonly warmup: number; readonly schedule: 'constant' | 'cosine' },
   totalSteps: number | null,
 ): number {
   const { lr, warmup, schedule } = options;
-  if (step < warmup) return (lr * (step + 1)) / warmup;
-  if (schedule === 'constant' || totalSteps === null) return lr;
-  const done = Math.min(1, (step - warmup) / Math.max(1, totalSteps - warmup));
-  return (lr * (1 + Math.cos(Math.PI * done))) / 2;
+  const rise = Math.min(1, (sinceReset + 1) / Math.max(1, warmup));
+  if (schedule === 'constant' || totalSteps === null) return lr * rise;
+  const done = Math.min(1, Math.max(0, step - warmup) / Math.max(1, totalSteps - warmup));
+  return (rise * lr * (1 + Math.cos(Math.PI * done))) / 2;
 }

@@ -114,7 +114,11 @@ export const OPTIONS = {
     ),
   ),
   lr: perPreset('Optimizer', real(0, Number.POSITIVE_INFINITY, 'open'), 'highest learning rate'),
-  warmup: perPreset('Optimizer', integer(0), 'steps over which the rate rises from 0'),
+  warmup: perPreset(
+    'Optimizer',
+    integer(0),
+    'steps over which the rate rises from 0, at the start and after each optimizer reset',
+  ),
   schedule: perPreset('Optimizer', choice('constant', 'cosine'), 'learning rate after the warm-up'),
   weightDecay: perPreset('Optimizer', real(0), 'decoupled decay of matrices and embeddings'),
   beta1: common('Optimizer', real(0, 1, 'half-open'), 0.9, "AdamW's decay of the mean"),

@@ -12,7 +12,7 @@ export interface ArmResult {
   readonly steps: number;
   /** Seconds of training, validations included. */
   readonly trainSeconds: number;
-  /** Seconds of one optimizer step, the median. */
+  /** Seconds of one optimizer step in the last stage, the median. */
   readonly stepSeconds: number;
   /** Most GPU bytes held at once. */
   readonly peakBytes: number;

@@ -65,14 +65,21 @@ describe('learningRate', () => {
   const constant = { lr: 2, warmup: 4, schedule: 'constant' as const };
 
   it('rises over the warm-up, then stays', () => {
-    expect([0, 1, 3, 4, 400].map(step => learningRate(step, constant, null))).toEqual([0.5, 1, 2, 2, 2]);
-    expect(learningRate(0, { ...constant, warmup: 0 }, null)).toBe(2);
+    const rates = [0, 1, 3, 4, 400].map(step => learningRate(step, step, constant, null));
+    expect(rates).toEqual([0.5, 1, 2, 2, 2]);
+    expect(learningRate(0, 0, { ...constant, warmup: 0 }, null)).toBe(2);
+  });
+
+  it('rises again where the optimizer was reset', () => {
+    expect([100, 101, 102].map(step => learningRate(step, step - 100, constant, null))).toEqual([
+      0.5, 1, 1.5,
+    ]);
   });
 
   it('falls by half a cosine to 0', () => {
     const cosine = { ...constant, schedule: 'cosine' as const };
-    expect(learningRate(4, cosine, 104)).toBe(2);
-    expect(learningRate(54, cosine, 104)).toBeCloseTo(1, 12);
-    expect(learningRate(104, cosine, 104)).toBe(0);
+    expect(learningRate(4, 4, cosine, 104)).toBe(2);
+    expect(learningRate(54, 54, cosine, 104)).toBeCloseTo(1, 12);
+    expect(learningRate(104, 104, cosine, 104)).toBe(0);
   });
 });
