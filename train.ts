@@ -23,7 +23,7 @@ await runMain(async () => {
   const from = resume === null ? undefined : await newestCheckpoint(resume, files);
   const options = from ? resumedOptions(resolved, from.trainer.options) : resolved.options;
   const { out } = options;
-  const setup = await prepare(options, files);
+  const setup = await prepare(options, files, from);
 
   const { gpu, summary, close } = await openNodeGpu(options.adapter);
   try {
@@ -68,7 +68,8 @@ await runMain(async () => {
     }
     progress.close();
 
-    const seconds = (performance.now() - begun) / 1000 + (from?.trainer.seconds ?? 0);
+    const earlier = from ? [from.trainer.seconds, ...from.trainer.finished.map(arm => arm.trainSeconds)] : [];
+    const seconds = (performance.now() - begun) / 1000 + earlier.reduce((a, b) => a + b, 0);
     const { vendor, architecture, description } = gpu.info;
     const run = { adapter: `${vendor} ${architecture} (${description})`, seconds, arms: results };
     await writeReport(run, samples, options, files, readPlotLibrary());

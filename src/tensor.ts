@@ -75,7 +75,7 @@ export function upload(
   if (count(shape) !== data.length) throw new Error(`${data.length} values do not fill shape [${shape}]`);
   if (data.length === 0) throw new Error(`a tensor cannot have shape [${shape}]`);
   const range = { buffer: gpu.pool.take(data.byteLength, true), offset: 0, size: data.byteLength };
-  gpu.write(range, data);
+  gpu.write(range, data, true);
   const dtype = data instanceof Float32Array ? 'f32' : data instanceof Uint32Array ? 'u32' : 'i32';
   return new Tensor(gpu, range, shape, dtype, true);
 }

@@ -74,11 +74,12 @@ describe('imports', () => {
     'src/errors.ts': '',
     'src/gpu/gpu.ts': "import '../errors.ts';",
     'src/tensor.ts': "import './gpu/gpu.ts';",
-    'src/tape.ts': "import './tensor.ts';",
+    'src/flat.ts': "import './tensor.ts';",
+    'src/tape.ts': "import './tensor.ts';\nimport './flat.ts';",
     'src/ops/add.ts': "import '../tape.ts';",
     'src/data/batch.ts': "import '../errors.ts';",
     'src/model/gpt.ts': "import '../ops/add.ts';\nimport '../data/batch.ts';",
-    'src/train/loop.ts': "import '../model/gpt.ts';",
+    'src/train/loop.ts': "import '../model/gpt.ts';\nimport '../eval/score.ts';",
     'src/eval/score.ts': "import '../model/gpt.ts';",
     'src/platform/node.ts': "import 'node:fs';\nimport 'webgpu';\nimport '../gpu/gpu.ts';\nfetch('x');",
     'train.ts': "import './src/train/loop.ts';\nimport './src/platform/node.ts';",
@@ -114,6 +115,12 @@ describe('imports', () => {
       'src/train/loop.ts',
       "import '../platform/node.ts';",
       'src/train/loop.ts:1: train imports src/platform/node.ts: only',
+    ],
+    ['src/flat.ts', "import './tape.ts';", 'src/flat.ts:1: flat imports src/tape.ts, against'],
+    [
+      'src/eval/score.ts',
+      "import '../train/loop.ts';",
+      'src/eval/score.ts:1: eval imports src/train/loop.ts, against',
     ],
     ['src/errors.ts', "import './tensor.ts';", 'src/errors.ts:1: base imports src/tensor.ts, against'],
     [
@@ -191,6 +198,14 @@ describe('a shader', () => {
     ]);
   });
 
+  it('is named in kebab-case, directly in shaders', () => {
+    for (const file of ['shaders/sumRows.wgsl', 'shaders/sum_rows.wgsl', 'shaders/sum/rows.wgsl'])
+      expect(checkShader(file, SHADER).map(show)).toEqual([
+        `${file}:1: is not named in kebab-case, directly in shaders/`,
+      ]);
+    expect(checkShader('shaders/sum-rows-4.wgsl', SHADER)).toEqual([]);
+  });
+
   it('must reflect', () => {
     expect(shaderFaults('fn main', 'fn other')[0]).toContain(
       'shaders/a.wgsl:1: does not reflect: no compute entry point "main"',
@@ -202,10 +217,10 @@ describe('a shader', () => {
 
   it('binds inputs, outputs, params in this order', () => {
     const [fault] = checkShader(
-      'a.wgsl',
+      'shaders/a.wgsl',
       SHADER.replace('read> x', 'read_write> x').replace('read_write> y', 'read> y'),
     );
-    expect(show(fault!)).toBe('a.wgsl:4: binding y is out of order: inputs, outputs, params');
+    expect(show(fault!)).toBe('shaders/a.wgsl:4: binding y is out of order: inputs, outputs, params');
   });
 
   it('binds eight storage buffers at most', () => {
@@ -219,9 +234,9 @@ describe('a shader', () => {
         '@binding(2) var<uniform>',
         `@binding(${n + 2}) var<uniform>`,
       );
-    expect(checkShader('a.wgsl', bind(6))).toEqual([]);
-    expect(checkShader('a.wgsl', bind(7)).map(show)).toEqual([
-      'a.wgsl:1: binds 9 storage buffers; the default limit is 8',
+    expect(checkShader('shaders/a.wgsl', bind(6))).toEqual([]);
+    expect(checkShader('shaders/a.wgsl', bind(7)).map(show)).toEqual([
+      'shaders/a.wgsl:1: binds 9 storage buffers; the default limit is 8',
     ]);
   });
 
@@ -368,6 +383,8 @@ describe('race detection', () => {
     expect(await reason(SHARING, [0])).toContain('other values than the reference (y is 2,4,6,8,10,12,14,0)');
     tree({ 'shaders/b.wgsl': SHARING });
     expect((await checkRaces(root, ['b'], [])).unanalysed[0]?.reason).toContain('no scene');
+    const never: Scene = { name: 'b', run: async () => expect.unreachable('the time was over') };
+    expect((await checkRaces(root, ['b'], [never], -1)).unanalysed[0]?.reason).toBe('the time ran out');
   });
 });
 

@@ -1,5 +1,6 @@
 // Evaluates a model folder on a file of samples, and once more with its latents removed:
 // node tools/evaluate.ts --model DIR --data FILE [--limit N] [--json]
+import { MODES } from '../src/data/curriculum.ts';
 import { parseSamples } from '../src/data/sample.ts';
 import { evaluate } from '../src/eval/evaluate.ts';
 import { type AskingFlags, askingOf, checkSamples, tokenizerOf } from '../src/eval/prompting.ts';
@@ -31,7 +32,7 @@ const program = command('evaluate', 'Exact match, tokens and time a sample, with
   .option('--limit <n>', 'at most so many samples, from the first on', legal('--limit', integer(1)))
   .option(
     '--mode <mode>',
-    'by default the one the model was trained in',
+    'coconut, cot or no-cot; by default the one the model was trained in',
     legal('--mode', choice(...MODES)),
   )
   .option('--latents <n>', 'thoughts a sample instead of those trained', legal('--latents', integer(0)))

@@ -1,6 +1,7 @@
 // Asks a model one question and shows what it thinks and says:
 // node tools/generate.ts --model DIR --prompt TEXT [--latents N] [--thoughts]
 import { collatePrompts } from '../src/data/batch.ts';
+import { MODES } from '../src/data/curriculum.ts';
 import { UserError } from '../src/errors.ts';
 import { topTokens } from '../src/eval/evaluate.ts';
 import { generate } from '../src/eval/generate.ts';
@@ -41,7 +42,7 @@ const program = command(
   .option('--top <n>', 'tokens shown of each thought', legal('--top', integer(1)), 5)
   .option(
     '--mode <mode>',
-    'by default the one the model was trained in',
+    'coconut, cot or no-cot; by default the one the model was trained in',
     legal('--mode', choice(...MODES)),
   )
   .option('--max-tokens <n>', 'most tokens to write', legal('--max-tokens', integer(1)), 64)

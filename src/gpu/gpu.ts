@@ -182,9 +182,13 @@ export class Gpu {
     this.pool.submitted();
   }
 
-  /** Copies `data` into a range; commands recorded before see the old contents, later ones the new. */
-  write(range: Range, data: Float32Array | Uint32Array | Int32Array): void {
-    if (!range.buffer.upload) this.submit();
+  /**
+   * Copies `data` into a range; commands recorded before see the old contents, later ones the new. With `unused` the
+   * caller says that no recorded command uses the range, which saves a submit.
+   */
+  write(range: Range, data: Float32Array | Uint32Array | Int32Array, unused = false): void {
+    if (this.#failure) throw this.#failure.error;
+    if (!unused) this.submit();
     this.device.queue.writeBuffer(
       range.buffer.gpu,
       range.offset,

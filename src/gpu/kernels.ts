@@ -97,17 +97,21 @@ export class Kernels {
   /** The bind group that binds `ranges` by variable name, and the uniform arena at a dynamic offset. */
   group(kernel: Kernel, ranges: Readonly<Record<string, Range>>, arena: GPUBuffer): GPUBindGroup {
     let key = String(kernel.id);
+    let bound = 0;
     for (const { name, kind } of kernel.reflection.bindings) {
       if (kind === 'uniform') continue;
       const range = ranges[name];
       if (!range) throw new GpuError(`no tensor was given for binding "${name}"`, kernel.label);
       key += `|${range.buffer.id},${range.offset},${range.size}`;
+      bound++;
+    }
+    const given = Object.keys(ranges);
+    if (given.length > bound) {
+      const unknown = given.find(name => !kernel.reflection.bindings.some(binding => binding.name === name));
+      throw new GpuError(`the shader has no binding "${unknown}"`, kernel.label);
     }
     const known = this.#groups.get(key);
     if (known) return known;
-    for (const name of Object.keys(ranges))
-      if (!kernel.reflection.bindings.some(binding => binding.name === name))
-        throw new GpuError(`the shader has no binding "${name}"`, kernel.label);
     checkAliases(kernel, ranges);
     if (this.#groups.size >= GROUPS_KEPT) this.#groups.clear();
     const group = this.#watch(kernel.label, 'validation', () =>

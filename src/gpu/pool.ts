@@ -34,12 +34,16 @@ export function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-/** Buffers by size class; the last one freed is taken first, so a repeated step meets the same buffers. */
+/**
+ * Buffers by size class. The last one freed is taken first, and after a submit the lowest numbers come first whatever
+ * was freed when: a step of shapes that occurred before meets the buffers of then, and with them its bind groups.
+ */
 export class BufferPool {
   readonly memory: MemoryCount = { live: 0, peak: 0, reserved: 0, buffers: 0 };
   readonly #device: GPUDevice;
   readonly #free = { kernel: new Map<number, PoolBuffer[]>(), upload: new Map<number, PoolBuffer[]>() };
   readonly #waiting: PoolBuffer[] = [];
+  #ordered = true;
   readonly #limit: number;
   readonly #watch: Watch;
 
@@ -54,6 +58,7 @@ export class BufferPool {
   take(bytes: number, upload = false): PoolBuffer {
     const capacity = Math.min(sizeClass(bytes), Math.max(bytes, this.#limit));
     const lists = upload ? this.#free.upload : this.#free.kernel;
+    if (!this.#ordered) this.#order();
     const buffer = lists.get(capacity)?.pop() ?? this.#create(bytes, capacity, upload);
     this.memory.live += bytes;
     this.memory.peak = Math.max(this.memory.peak, this.memory.live);
@@ -73,6 +78,7 @@ export class BufferPool {
   /** All recorded commands are in the queue: upload buffers given back before may be written again. */
   submitted(): void {
     for (const buffer of this.#waiting.splice(0)) push(this.#free.upload, buffer);
+    this.#ordered = false;
   }
 
   resetPeak(): void {
@@ -89,6 +95,12 @@ export class BufferPool {
       }
       lists.clear();
     }
+  }
+
+  #order(): void {
+    for (const lists of [this.#free.kernel, this.#free.upload])
+      for (const list of lists.values()) list.sort((a, b) => b.id - a.id);
+    this.#ordered = true;
   }
 
   #create(bytes: number, capacity: number, upload: boolean): PoolBuffer {

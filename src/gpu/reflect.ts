@@ -31,6 +31,8 @@ export function reflect(file: string, code: string): Reflection {
   const shader = parse(file, code);
   if (!shader.entry.compute.some(entry => entry.name === 'main'))
     throw new Error(`${file}: no compute entry point "main"`);
+  for (const { name, group } of [...shader.storage, ...shader.uniforms])
+    if (group !== 0) throw new Error(`${file}: binding ${name} must be in group 0`);
   const bindings: Binding[] = [];
   for (const variable of shader.storage) {
     if (variable.access !== 'read' && variable.access !== 'read_write')

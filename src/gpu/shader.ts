@@ -15,9 +15,15 @@ interface Line {
   readonly from: number;
 }
 
+/** An integer as WGSL writes it: a suffix `u` or `i` is its type, none leaves the type to its use. */
+interface Integer {
+  readonly value: number;
+  readonly suffix: string;
+}
+
 const CONSTANT = /^const\s+(\w+)(\s*:\s*\w+)?\s*=\s*([^;]+);/;
 const LOOP =
-  /^\s*for\s*\(\s*var\s+(\w+)\s*=\s*([^;]+);\s*\1\s*<\s*([^;]+);\s*\1\s*(\+\+|\+=\s*([^)]+))\)\s*\{\s*$/;
+  /^\s*for\s*\(\s*var\s+(\w+)\s*=\s*([^;]+);\s*\1\s*<(?!=)\s*([^;]+);\s*\1\s*(\+\+|\+=\s*([^)]+))\)\s*\{\s*$/;
 
 const MARK = /^\s*\/\/\s*@unroll\s*$/;
 
@@ -27,7 +33,7 @@ const MARK = /^\s*\/\/\s*@unroll\s*$/;
  */
 export function specialise(file: string, source: string, constants: Constants, unroll: boolean): ShaderText {
   const lines = source.split('\n').map((text, i): Line => ({ text, from: i + 1 }));
-  const values = new Map<string, number>();
+  const values = new Map<string, Integer>();
   const seen = new Set<string>();
   const replaced = lines.map(({ text, from }): Line => {
     const match = CONSTANT.exec(text);
@@ -37,8 +43,9 @@ export function specialise(file: string, source: string, constants: Constants, u
     if (given !== undefined && seen.has(name)) throw new Error(`${file}:${from}: const ${name} stands twice`);
     if (given !== undefined) seen.add(name);
     const literal = given === undefined ? value.trim() : literalLike(value.trim(), given, `${file}:${from}`);
-    const number = evaluate(literal, values);
-    if (number !== undefined) values.set(name, number);
+    const integer = evaluate(literal, values);
+    const typed = /[ui](?=32$)/.exec(type)?.[0];
+    if (integer) values.set(name, typed ? { ...integer, suffix: typed } : integer);
     return { text: `const ${name}${type} = ${literal};${text.slice(whole.length)}`, from };
   });
   for (const name of Object.keys(constants))
@@ -59,19 +66,29 @@ function literalLike(old: string, value: number | boolean, where: string): strin
   const suffix = (hex ? /[ui]$/ : /[uif]$/).exec(old)?.[0] ?? '';
   if (hex || (suffix !== 'f' && !/[.e]/i.test(old))) {
     if (!Number.isInteger(value)) throw new Error(`${where}: an integer constant was given ${value}`);
+    if (suffix === 'u' && value < 0) throw new Error(`${where}: an unsigned constant was given ${value}`);
     return `${value}${suffix}`;
   }
   const text = String(value);
   return /[.e]/.test(text) ? `${text}${suffix}` : `${text}.0${suffix}`;
 }
 
-/** Value of an integer expression over known constants, or undefined. */
-function evaluate(expression: string, values: ReadonlyMap<string, number>): number | undefined {
-  const text = expression
-    .replace(/\b(\d+)[ui]\b/g, '$1')
-    .replace(/\b[A-Za-z_]\w*\b/g, name => String(values.get(name) ?? name));
+/** Value and type of an integer expression over known constants, or undefined. */
+function evaluate(expression: string, values: ReadonlyMap<string, Integer>): Integer | undefined {
+  const literals = expression.replace(/\b[A-Za-z_]\w*\b/g, name => {
+    const known = values.get(name);
+    return known ? operand(known) : name;
+  });
+  const text = literals.replace(/\b(\d+)[ui]\b/g, '$1');
   if (!/^[\d\s+\-*/%()]+$/.test(text)) return undefined;
-  return Math.trunc(arithmetic(text));
+  const value = arithmetic(text);
+  if (!Number.isSafeInteger(value)) return undefined; // a division by zero
+  return { value, suffix: /\d([ui])\b/.exec(literals)?.[1] ?? '' };
+}
+
+/** An integer as an operand of any expression: a - -1 would be read as a decrement. */
+function operand({ value, suffix }: Integer): string {
+  return value < 0 ? `(${value}${suffix})` : `${value}${suffix}`;
 }
 
 /** Integer arithmetic with + - * / % and parentheses, by recursive descent. */
@@ -109,7 +126,7 @@ function arithmetic(text: string): number {
 }
 
 /** Writes out each marked loop, innermost bodies included; every copy is a block of its own. */
-function expand(file: string, lines: readonly Line[], values: ReadonlyMap<string, number>): Line[] {
+function expand(file: string, lines: readonly Line[], values: ReadonlyMap<string, Integer>): Line[] {
   const out: Line[] = [];
   for (let i = 0; i < lines.length; i++) {
     const line = lines[i]!;
@@ -124,16 +141,16 @@ function expand(file: string, lines: readonly Line[], values: ReadonlyMap<string
     const [, name = '', first = '', limit = '', , stride] = match;
     const from = evaluate(first, values);
     const to = evaluate(limit, values);
-    const step = stride === undefined ? 1 : evaluate(stride, values);
+    const step = stride === undefined ? 1 : evaluate(stride, values)?.value;
     if (from === undefined || to === undefined || step === undefined || step < 1)
       throw new Error(`${file}:${head.from}: the bounds of an @unroll loop must be constants`);
     const end = closing(file, lines, i + 1);
     const body = lines.slice(i + 2, end);
     checkBody(file, name, body);
-    const suffix = /u\s*$/.test(first) ? 'u' : /i\s*$/.test(first) ? 'i' : '';
     const use = new RegExp(`(?<![\\w.])${name}\\b`, 'g');
-    for (let k = from; k < to; k += step) {
-      const copy = body.map((b): Line => ({ text: b.text.replace(use, `${k}${suffix}`), from: b.from }));
+    for (let k = from.value; k < to.value; k += step) {
+      const index = operand({ value: k, suffix: from.suffix });
+      const copy = body.map((b): Line => ({ text: b.text.replace(use, index), from: b.from }));
       out.push({ text: '{', from: head.from }, ...expand(file, copy, values), { text: '}', from: head.from });
     }
     i = end;

@@ -131,8 +131,9 @@ export const linearCase: OpCase<LinearDims, { dims: LinearDims }> = {
     const { a, b: dw } = matmulCase.backward({ a: x!, b: w! }, { dims: { ...dims, batch: 1, form: 0 } }, dy);
     const gradients: Record<string, Arr> = { x: a!, w: dw! };
     if (b) {
-      gradients['b'] = arr([dims.N]);
-      for (let i = 0; i < dy.data.length; i++) gradients['b'].data[i % dims.N]! += dy.data[i]!;
+      const db = arr([dims.N]);
+      for (let i = 0; i < dy.data.length; i++) db.data[i % dims.N]! += dy.data[i]!;
+      gradients.b = db;
     }
     return gradients;
   },

@@ -4,15 +4,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { detectRaces } from 'wgsl_reflect/wgsl_reflect.module.js';
 import type { Bindable, Gpu, Launch, PoolBuffer, Range } from '../../src/gpu/gpu.ts';
-import { reflect } from '../../src/gpu/reflect.ts';
+import { type Reflection, reflect } from '../../src/gpu/reflect.ts';
 import { specialise } from '../../src/gpu/shader.ts';
 import { packParams } from '../../src/gpu/uniforms.ts';
+import type { Fault } from './fault.ts';
 
 /** What the interpreter said of one kernel, all its runs together. */
 export interface Finding {
   runs: number;
-  /** Races and diverging barriers, each with the line of the shader's file. */
-  readonly faults: { readonly line: number; readonly message: string }[];
+  /** Races and diverging barriers, by line, so that one fault of 64 threads is reported once. */
+  readonly faults: Map<number, Fault>;
   /** Why the interpreter could not run it, where it could not. */
   failure: string | undefined;
 }
@@ -22,7 +23,7 @@ export interface AdapterLike {
   readonly features: readonly string[];
 }
 
-/** Thrown by `run` where the interpreter gave up: what comes after would work on undefined values. */
+/** Thrown where the interpreter cannot run a kernel: whatever follows would work on undefined values. */
 export class NotInterpreted extends Error {}
 
 export class InterpretedGpu {
@@ -30,6 +31,7 @@ export class InterpretedGpu {
   readonly limits = { maxBinding: 2 ** 27, maxBuffer: 2 ** 28, maxGroups: 65_535 };
   readonly device = { limits: { minStorageBufferOffsetAlignment: 256 } };
   readonly poison = false;
+  readonly counts = { dispatches: 0, submits: 0, flops: 0 };
   readonly cpuRun: boolean;
   readonly features: ReadonlySet<string>;
   readonly pool = {
@@ -53,46 +55,63 @@ export class InterpretedGpu {
   }
 
   write({ buffer, offset }: Range, data: Float32Array | Uint32Array | Int32Array): void {
-    new Uint8Array(this.#bytes(buffer)).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+    this.#put(buffer, offset, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
 
   async read({ buffer, offset, size }: Range): Promise<ArrayBuffer> {
     return this.#bytes(buffer).slice(offset, offset + size);
   }
 
+  /** Runs one dispatch, and keeps what the race detector says of it. */
   run(name: string, bind: Record<string, Bindable>, params: Record<string, number>, how: Launch): void {
-    const finding = this.findings.get(name) ?? { runs: 0, faults: [], failure: undefined };
+    const finding = this.findings.get(name) ?? { runs: 0, faults: new Map(), failure: undefined };
     this.findings.set(name, finding);
     const file = `shaders/${name}.wgsl`;
-    const { code, lines } = specialise(file, readFileSync(join(this.#folder, `${name}.wgsl`), 'utf8'), how.consts ?? {}, false);
-    const reflection = reflect(file, code);
-    const bound: Record<string, ArrayBuffer | { uniform: ArrayBuffer }> = {};
-    for (const { name: key, binding, kind } of reflection.bindings) {
-      if (kind === 'uniform') {
-        const uniform = new ArrayBuffer(reflection.uniformSize);
-        packParams(name, reflection, params, new DataView(uniform), 0);
-        bound[binding] = { uniform };
-      } else {
-        const { buffer, offset, size } = bind[key]!.range;
-        bound[binding] = this.#bytes(buffer).slice(offset, offset + size);
-      }
-    }
+    const text = readFileSync(join(this.#folder, `${name}.wgsl`), 'utf8');
+    const { code } = specialise(file, text, how.consts ?? {}, false);
     const groups = typeof how.groups === 'number' ? [how.groups, 1, 1] : [...how.groups];
     try {
-      const { races, errors } = detectRaces(code, 'main', groups, { 0: bound });
+      const reflection = reflect(file, code);
+      const bound = this.#bound(name, reflection, bind, params);
+      const { races, errors } = interpret(code, groups, bound);
       finding.runs++;
-      for (const { a, bufferId, message } of races)
-        finding.faults.push({ line: lines[a.line - 1] ?? a.line, message: `race on ${bufferId}: ${message}` });
-      for (const message of errors) finding.faults.push({ line: 1, message });
+      for (const { a, message } of races)
+        finding.faults.set(a.line, { file, line: a.line, message: `data race: ${message}` });
+      for (const message of errors) {
+        const line = Number(/line (\d+)/.exec(message)?.[1] ?? 1);
+        finding.faults.set(line, { file, line, message });
+      }
+      for (const { name: key, binding, kind } of reflection.bindings)
+        if (kind === 'read_write')
+          this.#put(
+            bind[key]!.range.buffer,
+            bind[key]!.range.offset,
+            new Uint8Array(bound[binding] as ArrayBuffer),
+          );
     } catch (error) {
-      finding.failure = String(error instanceof Error ? error.message : error).split('\n')[0]!;
+      finding.failure ??= reason(text, error);
       throw new NotInterpreted(`${file}: ${finding.failure}`);
     }
-    for (const { name: key, binding, kind } of reflection.bindings)
-      if (kind === 'read_write') {
-        const { buffer, offset } = bind[key]!.range;
-        new Uint8Array(this.#bytes(buffer)).set(new Uint8Array(bound[binding] as ArrayBuffer), offset);
+  }
+
+  #bound(
+    name: string,
+    reflection: Reflection,
+    bind: Record<string, Bindable>,
+    params: Record<string, number>,
+  ): Bound {
+    const bound: Bound = {};
+    for (const { name: key, binding, kind } of reflection.bindings) {
+      if (kind !== 'uniform') {
+        const { buffer, offset, size } = bind[key]!.range;
+        bound[binding] = this.#bytes(buffer).slice(offset, offset + size);
+        continue;
       }
+      const uniform = new ArrayBuffer(reflection.uniformSize);
+      packParams(name, reflection, params, new DataView(uniform), 0);
+      bound[binding] = { uniform };
+    }
+    return bound;
   }
 
   #take(bytes: number, upload: boolean): PoolBuffer {
@@ -106,4 +125,35 @@ export class InterpretedGpu {
     if (!bytes) throw new Error('a freed tensor is used');
     return bytes;
   }
+
+  #put(buffer: PoolBuffer, offset: number, bytes: Uint8Array): void {
+    new Uint8Array(this.#bytes(buffer)).set(bytes, offset);
+  }
+}
+
+/** Resources of group 0 by binding number, as wgsl_reflect takes them. */
+type Bound = Record<string, ArrayBuffer | { uniform: ArrayBuffer }>;
+
+/** The interpreter complains on console.error and goes on with undefined values; here the first complaint throws. */
+function interpret(code: string, groups: number[], bound: Bound): ReturnType<typeof detectRaces> {
+  const complain = console.error;
+  console.error = (message: unknown) => {
+    throw new Error(String(message).trim());
+  };
+  try {
+    return detectRaces(code, 'main', groups, { 0: bound });
+  } finally {
+    console.error = complain;
+  }
+}
+
+function reason(text: string, error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return usesSubgroups(text) ?? `wgsl_reflect's interpreter fails: ${message.split('\n')[0]}`;
+}
+
+/** Why a kernel cannot be interpreted, where it uses subgroups. */
+export function usesSubgroups(text: string): string | undefined {
+  const enabled = /^\s*enable\b[^;]*\bsubgroups\b/m.test(text);
+  return enabled ? "it uses subgroups, which wgsl_reflect's interpreter does not have" : undefined;
 }
