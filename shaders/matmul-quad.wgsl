@@ -1,5 +1,5 @@
 // C = A·B (+ bias) or, where ADD, C += A·B (+ bias), for CPU-run adapters: no barrier, no workgroup memory, registers only.
-// A [M, K] at a0 + m*am + k*ak, B [K, N] at k*bk + n*bn, C [M, N] at c0 + m*cm + n, each times a batch stride:
+// A [M, K] at a0 + m*am + k*ak, B [K, N] at b0 + k*bk + n*bn, C [M, N] at c0 + m*cm + n, each times a batch stride:
 // the strides say what is transposed. bias [N], added where BIAS.
 //
 // A quad (four lanes) makes a tile of 4·MI rows by 4·NJ columns. Lane l loads A for row 4i+l only and gets the
@@ -24,6 +24,7 @@ struct Params {
   am: u32,
   ak: u32,
   aBatch: u32,
+  b0: u32,
   bk: u32,
   bn: u32,
   bBatch: u32,
@@ -73,7 +74,7 @@ fn main(
   // @unroll
   for (var j = 0u; j < NJ; j++) {
     let n = min(n0 + 4u * j + lane, p.N - 1u);
-    bAt[j] = entry * p.bBatch + n * p.bn;
+    bAt[j] = p.b0 + entry * p.bBatch + n * p.bn;
     cColumn[j] = p.c0 + entry * p.cBatch + n;
   }
   // @unroll

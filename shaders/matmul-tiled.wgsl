@@ -1,5 +1,5 @@
 // C = A·B (+ bias) or, where ADD, C += A·B (+ bias), for GPUs: tiles of A and B in workgroup memory, 4 × 4 outputs a thread in registers.
-// A [M, K] at a0 + m*am + k*ak, B [K, N] at k*bk + n*bn, C [M, N] at c0 + m*cm + n, each times a batch stride:
+// A [M, K] at a0 + m*am + k*ak, B [K, N] at b0 + k*bk + n*bn, C [M, N] at c0 + m*cm + n, each times a batch stride:
 // the strides say what is transposed, A_K_FAST and B_N_FAST which index neighbouring threads step along when
 // they load. bias [N], added where BIAS. Grid: a 64 × 64 tile a workgroup, folded.
 
@@ -12,6 +12,7 @@ struct Params {
   am: u32,
   ak: u32,
   aBatch: u32,
+  b0: u32,
   bk: u32,
   bn: u32,
   bBatch: u32,
@@ -70,7 +71,7 @@ fn main(
       let n = select(i / DEPTH, i % TILE, B_N_FAST);
       let kb = select(i % DEPTH, i / TILE, B_N_FAST);
       let inB = n0 + n < p.N && k0 + kb < p.K;
-      let bAt = entry * p.bBatch + min(n0 + n, p.N - 1u) * p.bn + min(k0 + kb, p.K - 1u) * p.bk;
+      let bAt = p.b0 + entry * p.bBatch + min(n0 + n, p.N - 1u) * p.bn + min(k0 + kb, p.K - 1u) * p.bk;
       bTile[kb * STRIDE + n] = select(0.0, b[bAt], inB);
     }
     workgroupBarrier();

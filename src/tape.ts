@@ -92,21 +92,22 @@ export class Tape {
 
   /** Runs an op, and records it if any input's gradient is wanted. The tape frees the output in time. */
   apply<I extends object, A, S extends Tensors>(op: Op<I, A, S>, inputs: I, attrs: A): Tensor {
-    const { output, saved } = op.forward(this.gpu, inputs, attrs);
     const { backward } = op;
     const names = (Object.keys(inputs) as (keyof I & string)[]).filter(name => inputs[name] !== undefined);
     const tensors = names.map(name => inputs[name] as Tensor);
+    const recorded = this.#recording && tensors.some(tensor => this.#wants(tensor));
+    if (recorded && backward === 'not differentiable')
+      throw new Error(`${op.name} is not differentiable, but a gradient is wanted`);
+    const { output, saved } = op.forward(this.gpu, inputs, attrs);
     const release = (): void => {
       for (const tensor of Object.values(saved)) tensor.free();
     };
-    if (!this.#recording || !tensors.some(tensor => this.#wants(tensor))) {
+    if (!recorded || backward === 'not differentiable') {
       release();
       this.#scope?.add(output);
       if (this.#recording) this.#constants.push(output);
       return output;
     }
-    if (backward === 'not differentiable')
-      throw new Error(`${op.name} is not differentiable, but a gradient is wanted`);
     this.#record({
       output,
       inputs: tensors,
@@ -140,9 +141,12 @@ export class Tape {
     this.#scope = scope;
     try {
       const result = work();
-      if (scope.delete(result)) {
-        if (outer) outer.add(result);
-        else this.#constants.push(result);
+      // What is returned may be a view; its owner is what must live on.
+      for (const owner of scope) {
+        if (owner.range.buffer !== result.range.buffer) continue;
+        scope.delete(owner);
+        if (outer) outer.add(owner);
+        else this.#constants.push(owner);
       }
       return result;
     } finally {
@@ -175,7 +179,9 @@ export class Tape {
         const tape = new Tape(this.gpu);
         for (const [i, slot] of slots.entries())
           if (slot) tape.#leaves.set(inner[i]!, { gradient: slot.tensor, written: slot.beta === 1 });
-        tape.backward(work(tape, inputs), dOutput);
+        const again = work(tape, inputs);
+        tape.backward(again, dOutput);
+        again.free();
       },
       release: () => {},
     });
@@ -189,7 +195,12 @@ export class Tape {
   backward(output: Tensor, dOutput?: Tensor): void {
     const gradients = new Map<Tensor, Gradient>();
     // A dOutput that is the caller's counts him as a user, so it is neither freed nor added to.
-    gradients.set(output, dOutput ? { tensor: dOutput, users: 2 } : { tensor: filled(output, 1), users: 1 });
+    const first = dOutput ? { tensor: dOutput, users: 2 } : { tensor: filled(output, 1), users: 1 };
+    gradients.set(output, first);
+    if (this.#leaves.has(output)) {
+      const { tensor, beta } = this.#slot(output, gradients);
+      copy(first.tensor, tensor, beta);
+    }
     for (const node of this.#nodes.toReversed()) {
       let gradient = gradients.get(node.output);
       if (!gradient && node.sideEffect) gradient = { tensor: filled(node.output, 0), users: 1 };

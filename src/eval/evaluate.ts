@@ -15,8 +15,9 @@ export interface EvaluateOptions {
   /** Rows generated at once. */
   readonly batch: number;
   /**
-   * A control: the same prompts with their latents taken out, and no more tokens to answer than the right text has.
-   * Without that limit some models write their thoughts out instead, and are right.
+   * A control: the same prompts with their latents taken out, and the answer asked for at once: a model left alone
+   * would write its thoughts out instead and be right (0.99 of the time after one run). So where no written step is
+   * due the marker before the answer is part of the prompt, and only as much is read as the right text is long.
    */
   readonly removeLatents?: boolean;
   readonly thoughts?: boolean;
@@ -52,12 +53,19 @@ export async function evaluate(
   const start = performance.now();
   const { mode, stage, curriculum } = options;
   const full = samples.map(sample => promptOf(sample, tokenizer, mode, stage, curriculum));
-  const prompts = options.removeLatents ? full.map(withoutLatents) : full;
-  // As long as the longest right text, and a few tokens more that show how a wrong one goes on.
-  const textLengths = samples.map(
-    (sample, i) => rowOf(sample, tokenizer, mode, stage, curriculum).tokens.length - full[i]!.tokens.length,
+  const texts = samples.map((sample, i) =>
+    rowOf(sample, tokenizer, mode, stage, curriculum).tokens.slice(full[i]!.tokens.length),
   );
-  const maxTokens = Math.max(...textLengths) + 4;
+  // What the control puts into the model's mouth.
+  const given = texts.map(text => (options.removeLatents && text[0] === tokenizer.marker ? [text[0]] : []));
+  const prompts = options.removeLatents
+    ? full.map((prompt, i) => {
+        const bare = withoutLatents(prompt);
+        return { ...bare, tokens: [...bare.tokens, ...given[i]!] };
+      })
+    : full;
+  // As long as the longest right text, and a few tokens more that show how a wrong one goes on.
+  const maxTokens = Math.max(...texts.map(text => text.length)) + 4;
   const outcomes: Outcome[] = [];
   let written = 0;
   for (const { rows, indices } of groupByLatents(prompts))
@@ -65,13 +73,15 @@ export async function evaluate(
       const part: readonly Prompt[] = rows.slice(at, at + options.batch);
       const settings = { maxTokens, eos: tokenizer.eos, thoughts: options.thoughts ?? false };
       const made = await generate(model, collatePrompts(part, tokenizer.pad), settings);
-      for (const [i, tokens] of made.tokens.entries()) {
+      for (const [i, generated] of made.tokens.entries()) {
         const index = indices[at + i]!;
         const sample = samples[index]!;
+        const tokens = [...given[index]!, ...generated];
         const { latents } = part[i]!;
-        written += tokens.length + (made.ended[i] ? 1 : 0) + latents;
-        const short = !options.removeLatents || tokens.length < textLengths[index]!;
-        const correct = made.ended[i]! && short && isAnswer(tokens, sample, tokenizer);
+        written += generated.length + (made.ended[i] ? 1 : 0) + latents;
+        const correct = options.removeLatents
+          ? isAnswer(tokens.slice(0, texts[index]!.length - 1), sample, tokenizer)
+          : made.ended[i]! && isAnswer(tokens, sample, tokenizer);
         outcomes[index] = { sample, tokens, latents, correct, thoughts: made.thoughts[i] ?? [] };
       }
     }

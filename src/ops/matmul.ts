@@ -67,6 +67,7 @@ export function product(gpu: Gpu, a: Operand, b: Operand, out: Slot, options: Pr
       am: a.transposed ? 1 : aColumns,
       ak: a.transposed ? aColumns : 1,
       aBatch: aRows * aColumns,
+      b0: b.transposed ? k0 : 0,
       bk: b.transposed ? 1 : bColumns,
       bn: b.transposed ? bColumns : 1,
       bBatch: bRows * bColumns,
@@ -74,10 +75,10 @@ export function product(gpu: Gpu, a: Operand, b: Operand, out: Slot, options: Pr
       cm: N,
       cBatch: M * N,
     };
-    const useBias = options.bias !== undefined && k0 === 0;
+    const bias = k0 === 0 ? options.bias?.view([N, 1]).rows(n0, n1) : undefined;
     // Without a bias the binding still needs a buffer: B is read-only there too and never read through it.
-    const bind = { a: aView, b: bView, bias: useBias ? options.bias! : bView, c: cView };
-    const consts = { BIAS: useBias, ADD: k0 > 0 || out.beta === 1 };
+    const bind = { a: aView, b: bView, bias: bias ?? bView, c: cView };
+    const consts = { BIAS: bias !== undefined, ADD: k0 > 0 || out.beta === 1 };
     launch(gpu, variant, bind, params, consts, a.transposed, b.transposed);
   }
 }

@@ -84,7 +84,7 @@ const pointer: Preset = {
   maxLatentStage: 3,
   stageSteps: 'auto',
   stageAccuracy: 0.97,
-  finalAccuracy: 0.99,
+  finalAccuracy: 0.985,
   stageCheckEvery: 25,
   stageMaxSteps: 2000,
   uniformProb: 0.3,
