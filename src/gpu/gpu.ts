@@ -78,6 +78,8 @@ export class Gpu {
   readonly #arena: UniformArena;
   readonly #staging = new Map<number, GPUBuffer[]>();
   readonly #checks = new Set<Promise<void>>();
+  /** Waits of readers, which `settle` does not wait for: one read must not wait for a later one. */
+  readonly #waits = new Set<Promise<void>>();
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   #failure: { readonly error: GpuError; readonly cause: number } | undefined;
@@ -210,7 +212,7 @@ export class Gpu {
     this.#encoder.copyBufferToBuffer(range.buffer.gpu, range.offset, staging, 0, size);
     this.submit();
     try {
-      await staging.mapAsync(GPUMapMode.READ, 0, size);
+      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, size));
     } catch (error) {
       await this.settle();
       throw this.#failure?.error ?? new GpuError(String(error), 'read-back');
@@ -225,7 +227,7 @@ export class Gpu {
   /** Waits for the queue to drain, and throws the device's fault, if it has one. */
   async finish(): Promise<void> {
     this.submit();
-    await this.device.queue.onSubmittedWorkDone();
+    await this.#wait(this.device.queue.onSubmittedWorkDone());
     await this.settle();
   }
 
@@ -242,11 +244,16 @@ export class Gpu {
     this.pool.trim();
   }
 
-  /** Ends the device. Every tensor on it is gone. */
-  destroy(): void {
+  /**
+   * Ends the device. Every tensor on it is gone, and what waits for it fails. Resolves once nothing of the device is
+   * pending; what it was made from must stay until then.
+   */
+  async destroy(): Promise<void> {
     this.#fail(new GpuLostError('the device was closed'), CAUSE.lost);
     this.profiler?.destroy();
     this.device.destroy();
+    await this.device.lost;
+    while (this.#checks.size + this.#waits.size > 0) await Promise.all([...this.#checks, ...this.#waits]);
   }
 
   #passFor(label: string): GPUComputePassEncoder {
@@ -293,6 +300,17 @@ export class Gpu {
   /** Keeps the fault to throw: the first of the deepest cause. */
   #fail(error: GpuError, cause: number): void {
     if (!this.#failure || cause > this.#failure.cause) this.#failure = { error, cause };
+  }
+
+  #wait(done: Promise<void>): Promise<void> {
+    const ended = done
+      .then(
+        () => {},
+        () => {}, // The reader is told; here it only counts that nothing is pending any more.
+      )
+      .finally(() => this.#waits.delete(ended));
+    this.#waits.add(ended);
+    return done;
   }
 
   #later(check: Promise<void>): void {

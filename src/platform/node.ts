@@ -17,7 +17,8 @@ export interface Opened {
   readonly kind: 'hardware' | 'system software' | 'npm software';
   /** One line: adapter, limits and features that matter, and what would be faster. */
   readonly summary: string;
-  close(): void;
+  /** Ends the device; the promise may be left alone, unless the process is to be ended by force. */
+  close(): Promise<void>;
 }
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -54,14 +55,16 @@ export async function openNodeGpu(
   const found = own ?? (choice === 'gpu' ? undefined : await findNpmAdapter(create));
   if (!found) throw new UserError(noAdapter(choice));
   const gpu = await openGpu(found.adapter, { shaders: readShaders(), ...options });
-  // Dawn calls an instance gone once its object is collected, and keeps the process alive while it is referenced.
+  // Dawn keeps the process alive while its instance is referenced, but calls it gone once the object is collected, and
+  // crashes where a promise was then still pending.
   let instance: GPU | undefined = found.instance;
   return {
     gpu,
     kind: found.kind,
     summary: describe(gpu, found.kind),
-    close() {
-      gpu.destroy();
+    async close() {
+      await gpu.destroy();
+      await new Promise(resolve => setTimeout(resolve, 0)); // Dawn itself is still in the last promise's call.
       instance = undefined;
       void instance;
     },

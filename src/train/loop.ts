@@ -1,5 +1,6 @@
 // The training loop of one arm: stages, steps, validations, checkpoints. Everything it does follows from its
 // position and the seed, so a resumed arm goes on bit for bit. Knows no platform: files and output are given.
+import type { Row } from '../data/batch.ts';
 import { drawStage, type Mode, rowOf } from '../data/curriculum.ts';
 import { derivedSeed, randomFor } from '../data/random.ts';
 import type { Sample } from '../data/sample.ts';
@@ -119,23 +120,29 @@ export async function trainArm(
     };
     await writeCheckpoint(files, plan.dir, { ...(await modelFiles()), trainer, moments: { m, v } });
   };
+  const { valid } = setup;
+  const first = Math.ceil(valid.length / 3);
+  /** Right answers at a stage, in batches of one size: others would need memory and kernels of their own. */
+  const measure = async (samples: readonly Sample[], stage: number): Promise<number> => {
+    const batch = Math.min(first, evalBatch(setup.config.positions));
+    const asked = { mode, stage, curriculum, batch };
+    return (await evaluate(model, tokenizer, samples, asked)).exactMatch * samples.length;
+  };
   const validate = async (): Promise<number> => {
     const { stage } = position;
-    const batch = evalBatch(setup.config.positions);
-    const measure = async (samples: readonly Sample[]): Promise<number> =>
-      (await evaluate(model, tokenizer, samples, { mode, stage, curriculum, batch })).exactMatch *
-      samples.length;
-    const { valid } = setup;
-    const first = Math.ceil(valid.length / 3);
-    let right = await measure(valid.slice(0, first));
+    let right = await measure(valid.slice(0, first), stage);
     // A first third far below the threshold says enough.
     const far = options.stageSteps === 'auto' && right / first < threshold(stage, last, options) - FAR;
-    if (!far && valid.length > first) right += await measure(valid.slice(first));
+    if (!far && valid.length > first) right += await measure(valid.slice(first), stage);
     const result = right / (far ? first : valid.length);
     await log({ kind: 'validation', ...common(), accuracy: result });
     return result;
   };
 
+  const batchAt = (samples: number, stage: number): Row[] =>
+    Array.from({ length: options.batch }, (_, i) =>
+      rowOf(setup.train.at(samples + i), tokenizer, mode, stage, curriculum),
+    );
   const stepTimes: number[] = [];
   let peakBytes = 0;
   let since = { time: performance.now(), flops: gpu.counts.flops, tokens: 0, steps: 0 };
@@ -186,18 +193,22 @@ export async function trainArm(
   if (!from) {
     await log({ kind: 'stage', ...common() });
     await save(); // From here on, a run killed at any moment can be resumed.
-    restartClock();
   }
   const armEnds = (validated: number | null): boolean =>
     (planned !== null && position.step >= planned) ||
     (plan.samples === null && position.stage >= last && stageEnds(position, mode, last, options, validated));
   // A run killed between an arm's last checkpoint and its evaluation comes back to an arm that has ended.
   let ended = from !== undefined && armEnds(accuracy);
+  // Every stage's kernels are compiled before the first step: a stage that compiled its own as it begins would stop
+  // the run there and leave it with more memory than it had.
+  for (let stage = 0; stage <= last && !ended; stage++) {
+    learner.rehearse(batchAt(position.samples, stage));
+    await measure(valid.slice(0, first), stage);
+  }
+  restartClock();
   while (!ended) {
     const stage = drawStage(randomFor(seed, position.step), position.stage, options.uniformProb);
-    const rows = Array.from({ length: options.batch }, (_, i) =>
-      rowOf(setup.train.at(position.samples + i), tokenizer, mode, stage, curriculum),
-    );
+    const rows = batchAt(position.samples, stage);
     const lr = learningRate(position.step, learner.optimizer.steps, options, planned);
     gpu.pool.resetPeak();
     const values = learner.step(rows, lr);

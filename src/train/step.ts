@@ -45,24 +45,35 @@ export class Learner {
 
   /** Records and submits one step on `rows` at rate `lr`; waits for nothing. */
   step(rows: readonly Row[], lr: number): StepValues {
+    const losses = this.#gradientsOf(rows);
+    const clip = this.optimizer.step(lr);
+    this.model.parameters.gpu.submit();
+    return { losses, clip, tokens: rows.reduce((sum, row) => sum + row.tokens.length, 0) };
+  }
+
+  /** Forward and backward without a step, so that the kernels of such rows are compiled: changes no value. */
+  rehearse(rows: readonly Row[]): void {
+    for (const loss of this.#gradientsOf(rows)) loss.free();
+    this.model.parameters.gpu.submit();
+  }
+
+  free(): void {
+    this.#gradients.free();
+    this.optimizer.free();
+  }
+
+  /** Leaves the gradients of the batch's mean loss in place of those before; returns the losses of its parts. */
+  #gradientsOf(rows: readonly Row[]): Tensor[] {
     const { window, padId } = this.#options;
     const labels = rows.reduce((sum, row) => sum + labelCount(row), 0);
     this.#tape.resetGradients();
-    const losses = this.#microBatches(rows).map(part => {
+    return this.#microBatches(rows).map(part => {
       const batch = collate(part, padId);
       const { loss, release } = latentLoss(this.#tape, this.model, batch, { window, scale: 1 / labels });
       this.#tape.backward(loss);
       release();
       return loss;
     });
-    const clip = this.optimizer.step(lr);
-    this.model.parameters.gpu.submit();
-    return { losses, clip, tokens: rows.reduce((sum, row) => sum + row.tokens.length, 0) };
-  }
-
-  free(): void {
-    this.#gradients.free();
-    this.optimizer.free();
   }
 
   /** A finite window speaks of the last latent columns, so its batches hold rows of one number of latents. */

@@ -32,7 +32,7 @@ function residentBytes(pid: number): number | undefined {
 }
 
 test(`${STEPS} steps need no more memory than ${EARLY}`, async context => {
-  const flags = '--stage-steps 1000,500,500 --stage-check-every 25 --checkpoint-every 100 --log-every 10';
+  const flags = '--stage-steps 1000,500,500 --stage-check-every 250 --checkpoint-every 500 --log-every 10';
   const samples: { step: number; bytes: number }[] = [];
   const { status, stderr } = await run('train.ts', `${TINY} ${flags} --out ${out}`, async child => {
     while (child.exitCode === null && child.signalCode === null) {
@@ -56,6 +56,5 @@ test(`${STEPS} steps need no more memory than ${EARLY}`, async context => {
   const last = samples.findLast(({ step }) => step >= STEPS - 100)!;
   const mebibytes = ({ step, bytes }: typeof early) => `${Math.round(bytes / 2 ** 20)} MiB at step ${step}`;
 
-console.log(samples.filter((_,i)=>i%8===0).map(mebibytes).join('; '));
   expect(last.bytes, `${mebibytes(early)}, ${mebibytes(last)}`).toBeLessThanOrEqual(GROWTH * early.bytes);
-});
+}, 300_000);

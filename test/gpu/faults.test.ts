@@ -147,11 +147,12 @@ describe('a lost device', () => {
   it('is lost too when it was closed', async () => {
     const gpu = await gpuOfTest();
     const x = upload(gpu, Float32Array.of(1, 2), [2]);
-    gpu.destroy();
+    const closed = gpu.destroy();
     expect(() => gpu.submit()).toThrow('the device was closed');
     await expect(read(x)).rejects.toThrow(GpuLostError);
     x.free();
-    gpu.destroy();
+    await closed;
+    await gpu.destroy();
   });
 
   it('does not take others with it', async () => {
@@ -174,16 +175,16 @@ describe('opening a device', () => {
     const y = empty(gpu, [2]);
     gpu.run('add', { a: x, b: x, y }, { count: 2 }, { groups: 1 });
     expect(Array.from(await read(y))).toEqual([2, 4]);
-    close();
+    await close();
     expect(() => gpu.submit()).toThrow(GpuLostError);
   });
 
   it("of a kind that is not there is the user's to mend", async () => {
     const { kind, close } = await openNodeGpu('auto');
-    close();
+    await close();
     const hardware = openNodeGpu('gpu');
     if (kind === 'hardware') {
-      (await hardware).close();
+      await (await hardware).close();
       return;
     }
     await expect(hardware).rejects.toThrow(UserError);

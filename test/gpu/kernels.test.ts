@@ -137,7 +137,7 @@ describe('a shader that does not compile', () => {
   });
 
   it('is reported at the call where it is a fault of the text alone', async () => {
-    const gpu = await gpuWith({ open: '@compute @workgroup_size(1) fn main() {\n  let = 3;\n}' });
+    const gpu = await gpuOfTest({}, { open: '@compute @workgroup_size(1) fn main() {\n  let = 3;\n}' });
     expect(() => gpu.run('open', {}, {}, { groups: 1 })).toThrow(/^open: shaders\/open\.wgsl:2: /);
     expect(() => gpu.run('open', {}, {}, { groups: 1 })).toThrow(GpuCompileError);
   });
