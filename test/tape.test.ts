@@ -441,6 +441,26 @@ describe('ops', () => {
     end();
   });
 
+  it('may write the gradients of one tensor in two places in any order', async () => {
+    const { tape, x, gradient, end } = small();
+    // y = a + b, which writes b's gradient first and lets the tape hand on neither.
+    const backwards: Op<{ a: Tensor; b: Tensor }, undefined> = {
+      name: 'backwards',
+      forward: (on, inputs) => add.forward(on, inputs, undefined),
+      backward(on, context, dOutput, { a, b }) {
+        if (add.backward === 'not differentiable') return;
+        if (b) add.backward(on, context, dOutput, { b });
+        if (a) add.backward(on, context, dOutput, { a });
+      },
+    };
+    const h = tape.apply(backwards, { a: x, b: x }, undefined);
+    const y = tape.apply(backwards, { a: h, b: h }, undefined);
+    tape.backward(y);
+    expect(Array.from(await read(gradient))).toEqual([4, 4]);
+    y.free();
+    end();
+  });
+
   it('that are not differentiable refuse, where a gradient is wanted', () => {
     const { tape, x, c, live, end } = small();
     const op: Op<{ x: Tensor }, undefined> = {

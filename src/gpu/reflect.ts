@@ -22,8 +22,6 @@ export interface Reflection {
   readonly members: readonly Member[];
   /** Bytes of the uniform struct; 0 where there is none. */
   readonly uniformSize: number;
-  /** Language features the text enables, for example `subgroups`. */
-  readonly enables: readonly string[];
 }
 
 /** Reflects a standalone shader with entry point `main` and group 0 only. Throws an Error naming `file`. */
@@ -51,10 +49,7 @@ export function reflect(file: string, code: string): Reflection {
       throw new Error(`${file}: parameter ${member.name} is ${type}; only u32, i32 and f32 are packed`);
     return { name: member.name, offset: member.offset, type };
   });
-  const enables = [...code.matchAll(/^\s*enable\s+([^;]+);/gm)].flatMap(m =>
-    m[1]!.split(',').map(s => s.trim()),
-  );
-  return { bindings, members, uniformSize: uniform ? Math.ceil(uniform.size / 16) * 16 : 0, enables };
+  return { bindings, members, uniformSize: uniform ? Math.ceil(uniform.size / 16) * 16 : 0 };
 }
 
 /** The parser's own errors end in "Line: N" and know no file. */

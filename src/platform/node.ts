@@ -55,9 +55,7 @@ export async function openNodeGpu(
   const found = own ?? (choice === 'gpu' ? undefined : await findNpmAdapter(create));
   if (!found) throw new UserError(noAdapter(choice));
   const gpu = await openGpu(found.adapter, { shaders: readShaders(), ...options });
-  // Dawn keeps the process alive while its instance is referenced, but calls it gone once the object is collected, and
-  // crashes where a promise was then still pending.
-  let instance: GPU | undefined = found.instance;
+  instances.add(found.instance);
   return {
     gpu,
     kind: found.kind,
@@ -65,14 +63,19 @@ export async function openNodeGpu(
     async close() {
       await gpu.destroy();
       await new Promise(resolve => setTimeout(resolve, 0)); // Dawn itself is still in the last promise's call.
-      instance = undefined;
-      void instance;
+      instances.delete(found.instance);
     },
   };
 }
 
 /** What the Vulkan loader takes its drivers from, newer and older name. */
 const DRIVER_VARIABLES = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const;
+
+/**
+ * Dawn keeps the process alive while an instance is referenced, but calls it gone once the object is collected, and
+ * crashes where a promise was then still pending: so each is held from its opening to its close.
+ */
+const instances = new Set<GPU>();
 
 interface Found {
   readonly instance: GPU;

@@ -49,12 +49,7 @@ describe('reflect', () => {
   });
 
   it('finds nothing where there is nothing', () => {
-    expect(reflect('f.wgsl', MAIN)).toEqual({ bindings: [], members: [], uniformSize: 0, enables: [] });
-  });
-
-  it('reads what the text enables', () => {
-    const text = `enable subgroups;\nenable f16;\n// enable nothing;\n${MAIN}`;
-    expect(reflect('f.wgsl', text).enables).toEqual(['subgroups', 'f16']);
+    expect(reflect('f.wgsl', MAIN)).toEqual({ bindings: [], members: [], uniformSize: 0 });
   });
 
   it.each([
