@@ -4,7 +4,7 @@ import { collatePrompts, groupByLatents, type Prompt } from '../data/batch.ts';
 import { type CurriculumOptions, type Mode, promptOf, rowOf, withoutLatents } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import type { Gpt } from '../model/gpt.ts';
+import { type Gpt, rowsThatFit } from '../model/gpt.ts';
 import { generate } from './generate.ts';
 
 export interface EvaluateOptions {
@@ -12,7 +12,7 @@ export interface EvaluateOptions {
   /** The stage whose prompts the model gets: how many latents, and which markers. */
   readonly stage: number;
   readonly curriculum: CurriculumOptions;
-  /** Rows generated at once. */
+  /** Most rows generated at once; fewer where the device's binding limit asks for it. */
   readonly batch: number;
   /**
    * A control: the same prompts with their latents taken out, and the answer asked for at once: a model left alone
@@ -66,11 +66,13 @@ export async function evaluate(
     : full;
   // As long as the longest right text, and a few tokens more that show how a wrong one goes on.
   const maxTokens = Math.max(...texts.map(text => text.length)) + 4;
+  const longest = Math.max(...prompts.map(prompt => prompt.tokens.length)) + maxTokens;
+  const batch = Math.min(options.batch, rowsThatFit(model.parameters.gpu, model.config, longest));
   const outcomes: Outcome[] = [];
   let written = 0;
   for (const { rows, indices } of groupByLatents(prompts))
-    for (let at = 0; at < rows.length; at += options.batch) {
-      const part: readonly Prompt[] = rows.slice(at, at + options.batch);
+    for (let at = 0; at < rows.length; at += batch) {
+      const part: readonly Prompt[] = rows.slice(at, at + batch);
       const settings = { maxTokens, eos: tokenizer.eos, thoughts: options.thoughts ?? false };
       const made = await generate(model, collatePrompts(part, tokenizer.pad), settings);
       for (const [i, generated] of made.tokens.entries()) {

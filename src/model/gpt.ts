@@ -1,5 +1,6 @@
 // GPT-2's blocks over a range of columns, in Hugging Face's names, shapes and numerics. Knows parameters, ops and
 // the K/V store; knows no tokens and no recurrence.
+import type { Gpu } from '../gpu/gpu.ts';
 import { add } from '../ops/add.ts';
 import { attention, KvStore } from '../ops/attention.ts';
 import { gelu } from '../ops/gelu.ts';
@@ -30,6 +31,14 @@ export function rowState(config: ModelConfig, first: Tensor, columns: number): R
 
 export function freeRowState(state: RowState): void {
   for (const store of state.stores) store.free();
+}
+
+/**
+ * Batch rows of `columns` columns whose widest activation (qkv, or the MLP's hidden layer) one binding can span, at
+ * least 1: what is run at once is cut to this, so no activation meets the device's limit unless a single row does.
+ */
+export function rowsThatFit(gpu: Gpu, { width, inner }: ModelConfig, columns: number): number {
+  return Math.max(1, Math.floor(gpu.limits.maxBinding / (4 * columns * Math.max(3 * width, inner))));
 }
 
 export class Gpt {

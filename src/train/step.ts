@@ -1,7 +1,7 @@
 // One optimizer step: rows to micro-batches, forward and backward through the latents, AdamW. Knows the model and
 // the recurrence; knows no data source, no curriculum and no clock.
 import { collate, groupByLatents, type Row, UNLABELLED } from '../data/batch.ts';
-import type { Gpt } from '../model/gpt.ts';
+import { type Gpt, rowsThatFit } from '../model/gpt.ts';
 import { latentLoss, type Window } from '../model/latent.ts';
 import { Parameters } from '../model/parameters.ts';
 import { Tape } from '../tape.ts';
@@ -80,7 +80,11 @@ export class Learner {
   #microBatches(rows: readonly Row[]): (readonly Row[])[] {
     const { window, microBatch } = this.#options;
     const groups = window === 'full' ? [rows] : groupByLatents(rows).map(group => group.rows);
-    const size = microBatch === 'all' ? rows.length : microBatch;
+    const { gpu, config } = this.model.parameters;
+    // First latents share a column, so a batch is as long as the longest part before them and the longest after.
+    const lead = rows.map(row => Math.max(0, row.latentStart));
+    const columns = Math.max(...lead) + Math.max(...rows.map((row, i) => row.tokens.length - lead[i]!));
+    const size = Math.min(microBatch === 'all' ? rows.length : microBatch, rowsThatFit(gpu, config, columns));
     return groups.flatMap(group =>
       Array.from({ length: Math.ceil(group.length / size) }, (_, i) => group.slice(i * size, (i + 1) * size)),
     );

@@ -103,6 +103,16 @@ describe('out of memory', () => {
     expect(() => affine(gpu, x, y)).toThrow(/^affine: binding "y" of 260 bytes is over the limit of 256/);
   });
 
+  it('that follows from buffers within the limit wins over the commands that fail with them', async () => {
+    const gpu = await gpuOfTest({ poison: false });
+    // SwiftShader refuses the third GiB before it touches any; elsewhere this would really fill the memory.
+    if (!/swiftshader/i.test(`${gpu.info.architecture} ${gpu.info.description}`)) return;
+    const held = Array.from({ length: 4 }, () => empty(gpu, [gpu.limits.maxBuffer / 4]));
+    gpu.run('fill', { y: held[3]! }, { size: 1, bits: 0 }, { groups: 1 });
+    await expect(gpu.finish()).rejects.toThrow(GpuOutOfMemoryError);
+    await expect(read(held[0]!.rows(0, 64))).rejects.toThrow(GpuOutOfMemoryError);
+  });
+
   it('that the device reports later is thrown by the next wait', async () => {
     const gpu = await gpuOfTest();
     // Nothing here may really fill the memory, so the device's report is made by hand.
@@ -177,6 +187,18 @@ describe('opening a device', () => {
     expect(Array.from(await read(y))).toEqual([2, 4]);
     await close();
     expect(() => gpu.submit()).toThrow(GpuLostError);
+  });
+
+  it('is ended by close, once every pending read has failed', async () => {
+    const { gpu, close } = await openNodeGpu('auto');
+    const x = upload(gpu, Float32Array.of(1, 2), [2]);
+    let ended = 0;
+    for (let k = 0; k < 3; k++)
+      read(x)
+        .catch(() => {})
+        .finally(() => ended++);
+    await close();
+    expect(ended).toBe(3);
   });
 
   it("of a kind that is not there is the user's to mend", async () => {
