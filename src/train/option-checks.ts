@@ -60,7 +60,7 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
     }
     refuseWith(
       'a fixed --stage-steps',
-      ['stageAccuracy', 'stageMaxSteps'],
+      ['stageAccuracy', 'finalAccuracy', 'stageMaxSteps'],
       'it belongs to --stage-steps auto',
     );
   }

@@ -143,7 +143,7 @@ describe('faults of the command line', () => {
       '--stage-steps names 2 stages, but --max-latent-stage 3 makes 4, or 5 with one that drops all steps left',
     ],
     [
-      '--stage-steps 5,5,5,5 --stage-accuracy 0.9',
+      '--stage-steps 5,5,5,5 --stage-accuracy 0.8',
       '--stage-accuracy contradicts a fixed --stage-steps: it belongs to --stage-steps auto',
     ],
   ])('%s', async (line, fault) => {
