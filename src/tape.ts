@@ -2,6 +2,7 @@
 // Knows tensors and the form of an op; knows no op.
 import { copy, fill } from './flat.ts';
 import type { Gpu } from './gpu/gpu.ts';
+import type { Path } from './gpu/profiler.ts';
 import { empty, type Tensor } from './tensor.ts';
 
 /** Where a gradient goes: beta 0 overwrites (the old contents are undefined), 1 adds. */
@@ -56,6 +57,8 @@ interface Node {
   readonly sideEffect: boolean;
   /** For each of `inputs`: its gradient is dOutput itself. */
   readonly passes: readonly boolean[];
+  /** The profiler's scopes at the recording; undefined where nothing is profiled. */
+  readonly path: Path | undefined;
   /** Writes the gradients of `inputs` (same order) and frees what the node saved. */
   backward(dOutput: Tensor, slots: readonly (Slot | undefined)[]): void;
   release(): void;
@@ -92,6 +95,10 @@ export class Tape {
 
   /** Runs an op, and records it if any input's gradient is wanted. The tape frees the output in time. */
   apply<I extends object, A, S extends Tensors>(op: Op<I, A, S>, inputs: I, attrs: A): Tensor {
+    return this.gpu.scope(op.name, () => this.#apply(op, inputs, attrs));
+  }
+
+  #apply<I extends object, A, S extends Tensors>(op: Op<I, A, S>, inputs: I, attrs: A): Tensor {
     const { backward } = op;
     const names = (Object.keys(inputs) as (keyof I & string)[]).filter(name => inputs[name] !== undefined);
     const tensors = names.map(name => inputs[name] as Tensor);
@@ -113,6 +120,7 @@ export class Tape {
       inputs: tensors,
       sideEffect: op.sideEffect ?? false,
       passes: names.map(name => op.passes?.includes(name) ?? false),
+      path: this.gpu.profiler?.path,
       backward: (dOutput, slots) => {
         const d = Object.fromEntries(names.map((name, i) => [name, slots[i]])) as Slots<I>;
         backward(this.gpu, { inputs, attrs, output, saved }, dOutput, d);
@@ -175,6 +183,7 @@ export class Tape {
       inputs: inner,
       sideEffect: true,
       passes: inner.map(() => false),
+      path: this.gpu.profiler?.path,
       backward: (dOutput, slots) => {
         const tape = new Tape(this.gpu);
         for (const [i, slot] of slots.entries())
@@ -202,13 +211,9 @@ export class Tape {
       copy(first.tensor, tensor, beta);
     }
     for (const node of this.#nodes.toReversed()) {
-      let gradient = gradients.get(node.output);
-      if (!gradient && node.sideEffect) gradient = { tensor: filled(node.output, 0), users: 1 };
-      if (gradient) {
-        this.#propagate(node, gradient, gradients);
-        gradients.delete(node.output);
-        leave(gradient);
-      }
+      const { profiler } = this.gpu;
+      if (profiler?.enabled && node.path) profiler.resume(node.path, () => this.#visit(node, gradients));
+      else this.#visit(node, gradients);
       node.release();
       if (node.output !== output) node.output.free();
     }
@@ -246,6 +251,16 @@ export class Tape {
   #record(node: Node): void {
     this.#nodes.push(node);
     this.#tracked.add(node.output);
+  }
+
+  /** Passes on the gradient of a node's output, if there is any. */
+  #visit(node: Node, gradients: Map<Tensor, Gradient>): void {
+    let gradient = gradients.get(node.output);
+    if (!gradient && node.sideEffect) gradient = { tensor: filled(node.output, 0), users: 1 };
+    if (!gradient) return;
+    this.#propagate(node, gradient, gradients);
+    gradients.delete(node.output);
+    leave(gradient);
   }
 
   #propagate(node: Node, dOutput: Gradient, gradients: Map<Tensor, Gradient>): void {

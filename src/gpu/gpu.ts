@@ -1,5 +1,6 @@
 // The device: records dispatches, submits them, reads back, and turns the device's faults into exceptions.
 // Knows buffers by range and kernels by name; knows no shapes, no ops. Each Gpu stands alone: two in one process work.
+import { Choices } from './choices.ts';
 import { GpuError, GpuLostError, GpuOutOfMemoryError, GpuValidationError } from './errors.ts';
 import { Kernels, type Range } from './kernels.ts';
 import { BufferPool, type PoolBuffer, type Watch } from './pool.ts';
@@ -72,7 +73,12 @@ export class Gpu {
   readonly poison: boolean;
   readonly pool: BufferPool;
   readonly profiler: Profiler | undefined;
-  /** Since the device was opened: dispatches recorded, submits made, operations of matrix products (2·M·N·K each). */
+  /** Kernel variants that were measured on this device. */
+  readonly choices = new Choices();
+  /**
+   * Since the device was opened: dispatches recorded, submits made, operations of matrix products (2·M·N·K each, which
+   * are counted before their dispatch is recorded).
+   */
   readonly counts = { dispatches: 0, submits: 0, flops: 0 };
   readonly #kernels: Kernels;
   readonly #arena: UniformArena;
@@ -82,6 +88,8 @@ export class Gpu {
   readonly #waits = new Set<Promise<void>>();
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
+  /** counts.flops at the last dispatch: what was counted since belongs to the next one. */
+  #flopsBefore = 0;
   #failure: { readonly error: GpuError; readonly cause: number } | undefined;
 
   constructor(device: GPUDevice, info: GPUAdapterInfo, options: GpuOptions) {
@@ -163,11 +171,23 @@ export class Gpu {
         `a grid of ${x}×${y}×${z} workgroups is over the limit of ${this.limits.maxGroups}`,
         kernel.label,
       );
-    const pass = this.#passFor(kernel.label);
+    const pass = this.profiler?.enabled
+      ? this.#measuredPass(this.profiler, kernel.label, [x, y, z], params)
+      : this.#sharedPass();
     pass.setPipeline(kernel.pipeline);
     pass.setBindGroup(0, group, kernel.reflection.uniformSize > 0 ? [offset] : []);
     pass.dispatchWorkgroups(x, y, z);
+    if (this.profiler?.enabled) this.#endPass();
     this.counts.dispatches++;
+    this.#flopsBefore = this.counts.flops;
+  }
+
+  /**
+   * Runs `work`, and files what it dispatches under `name` where the device is profiled. Scopes nest; what the tape
+   * runs backward is filed as its forward pass was.
+   */
+  scope<T>(name: string, work: () => T): T {
+    return this.profiler?.enabled ? this.profiler.scope(name, work) : work();
   }
 
   /** Sends everything recorded to the device. Cheap when nothing is recorded. */
@@ -256,14 +276,25 @@ export class Gpu {
     while (this.#checks.size + this.#waits.size > 0) await Promise.all([...this.#checks, ...this.#waits]);
   }
 
-  #passFor(label: string): GPUComputePassEncoder {
+  /** The pass of all dispatches that are not measured one by one. */
+  #sharedPass(): GPUComputePassEncoder {
     this.#encoder ??= this.device.createCommandEncoder({ label: 'mentalese' });
-    if (this.profiler) {
-      this.#endPass();
-      const timestampWrites = this.profiler.next(label);
-      this.#pass = this.#encoder.beginComputePass({ label, ...(timestampWrites && { timestampWrites }) });
-    }
     this.#pass ??= this.#encoder.beginComputePass({ label: 'mentalese' });
+    return this.#pass;
+  }
+
+  /** A pass of its own for one dispatch: timestamps are written where passes begin and end. */
+  #measuredPass(
+    profiler: Profiler,
+    label: string,
+    groups: readonly [number, number, number],
+    params: Readonly<Record<string, number>>,
+  ): GPUComputePassEncoder {
+    this.#endPass();
+    this.#encoder ??= this.device.createCommandEncoder({ label: 'mentalese' });
+    const flops = this.counts.flops - this.#flopsBefore;
+    const timestampWrites = profiler.next({ label, groups, params, flops });
+    this.#pass = this.#encoder.beginComputePass({ label, timestampWrites });
     return this.#pass;
   }
 

@@ -1,36 +1,59 @@
 // GPT-2's blocks over a range of columns, in Hugging Face's names, shapes and numerics. Knows parameters, ops and
 // the K/V store; knows no tokens and no recurrence.
 import type { Gpu } from '../gpu/gpu.ts';
-import { add } from '../ops/add.ts';
 import { attention, KvStore } from '../ops/attention.ts';
-import { gelu } from '../ops/gelu.ts';
+import { LateGradients } from '../ops/late.ts';
 import { layernorm } from '../ops/layernorm.ts';
-import { linear, matmul } from '../ops/matmul.ts';
+import { linear } from '../ops/linear.ts';
+import { matmul } from '../ops/matmul.ts';
+import { mlp } from '../ops/mlp.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
 import type { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import type { ModelConfig } from './config.ts';
 import type { Parameters } from './parameters.ts';
 
-/** A row's state across passes: one K/V store a layer, and the left pads of each batch row. */
+/** The linear maps of a block. */
+const MAPS = ['qkv', 'projection', 'mlpFirst', 'mlpSecond'] as const;
+type LateMaps = Readonly<Record<(typeof MAPS)[number], LateGradients>>;
+
+/** A row's state across passes: a layer's K/V store and late weight gradients, and the left pads of each batch row. */
 export interface RowState {
   readonly stores: readonly KvStore[];
+  /** Empty where no pass keeps rows. */
+  readonly late: readonly LateMaps[];
   /** u32 [B]: first real column. */
   readonly first: Tensor;
   readonly B: number;
 }
 
-/** Stores for `columns` columns of B rows. `first` stays the caller's. */
-export function rowState(config: ModelConfig, first: Tensor, columns: number): RowState {
-  const B = first.size;
-  const stores = Array.from({ length: config.layers }, () =>
-    KvStore.create(first.gpu, { columns, B, C: config.width }),
-  );
-  return { stores, first, B };
+/**
+ * Stores for `columns` columns of B rows. `first` stays the caller's. `late` is the number of passes of one column:
+ * from two on, their weight gradients are computed together, by `settle`.
+ */
+export function rowState(config: ModelConfig, first: Tensor, columns: number, late = 0): RowState {
+  const { gpu, size: B } = first;
+  const layers = Array.from({ length: config.layers });
+  return {
+    stores: layers.map(() => KvStore.create(gpu, { columns, B, C: config.width })),
+    late: late < 2 ? [] : layers.map(() => lateMaps(gpu, late * B)),
+    first,
+    B,
+  };
+}
+
+function lateMaps(gpu: Gpu, rows: number): LateMaps {
+  return Object.fromEntries(MAPS.map(name => [name, new LateGradients(gpu, rows)])) as LateMaps;
+}
+
+/** Computes the weight gradients that are left, after the backward of the row's passes. */
+export function settle(state: RowState): void {
+  for (const maps of state.late) for (const gradients of Object.values(maps)) gradients.settle();
 }
 
 export function freeRowState(state: RowState): void {
   for (const store of state.stores) store.free();
+  for (const maps of state.late) for (const gradients of Object.values(maps)) gradients.free();
 }
 
 /**
@@ -65,7 +88,8 @@ export class Gpt {
     for (let layer = 0; layer < this.config.layers; layer++) {
       const skip = layer === this.config.layers - 1 ? (from - t0) * state.B : 0;
       const input = h;
-      h = tape.tidy(() => this.#block(tape, layer, input, state, t0, skip));
+      const block = () => this.#block(tape, layer, input, state, t0, skip);
+      h = tape.gpu.scope(`block ${layer}`, () => tape.tidy(block));
     }
     return this.#norm(tape, h, 'ln_f');
   }
@@ -77,18 +101,21 @@ export class Gpt {
 
   #block(tape: Tape, layer: number, x: Tensor, state: RowState, t0: number, skip: number): Tensor {
     const name = `h.${layer}`;
-    const qkv = this.#linear(tape, this.#norm(tape, x, `${name}.ln_1`), `${name}.attn.c_attn`);
+    const keep = x.shape[0] === state.B && t0 > 0;
+    const late = (map: (typeof MAPS)[number]): LateGradients | undefined =>
+      keep ? state.late[layer]?.[map] : undefined;
+    const normed = this.#norm(tape, x, `${name}.ln_1`);
+    const qkv = this.#linear(tape, normed, `${name}.attn.c_attn`, late('qkv'));
     const attrs = { store: state.stores[layer]!, t0, first: state.first, heads: this.config.heads };
     const heads = tape.apply(attention, { qkv }, attrs);
     const [o, residual] = skip > 0 ? [heads, x].map(y => dropRows(tape, y, skip)) : [heads, x];
-    const afterAttention = tape.apply(
-      add,
-      { a: residual!, b: this.#linear(tape, o!, `${name}.attn.c_proj`) },
-      undefined,
-    );
-    const inner = this.#linear(tape, this.#norm(tape, afterAttention, `${name}.ln_2`), `${name}.mlp.c_fc`);
-    const mlp = this.#linear(tape, tape.apply(gelu, { x: inner }, undefined), `${name}.mlp.c_proj`);
-    return tape.apply(add, { a: afterAttention, b: mlp }, undefined);
+    const afterAttention = this.#linear(tape, o!, `${name}.attn.c_proj`, late('projection'), residual!);
+    const [w1, b1] = this.#map(`${name}.mlp.c_fc`);
+    const [w2, b2] = this.#map(`${name}.mlp.c_proj`);
+    const inputs = { x: this.#norm(tape, afterAttention, `${name}.ln_2`), w1, b1, w2, b2 };
+    const [first, second] = [late('mlpFirst'), late('mlpSecond')];
+    const attrs2 = { late: first && second && { first, second } };
+    return tape.apply(mlp, { ...inputs, residual: afterAttention }, attrs2);
   }
 
   #norm(tape: Tape, x: Tensor, name: string): Tensor {
@@ -97,12 +124,14 @@ export class Gpt {
     return tape.apply(layernorm, { x, gamma, beta }, { eps: this.config.layerNormEpsilon });
   }
 
-  #linear(tape: Tape, x: Tensor, name: string): Tensor {
-    return tape.apply(
-      linear,
-      { x, w: this.parameter(`${name}.weight`), b: this.parameter(`${name}.bias`) },
-      {},
-    );
+  #linear(tape: Tape, x: Tensor, name: string, late: LateGradients | undefined, residual?: Tensor): Tensor {
+    const [w, b] = this.#map(name);
+    return tape.apply(linear, residual ? { x, w, b, residual } : { x, w, b }, { late });
+  }
+
+  /** Weight and bias of a linear map. */
+  #map(name: string): [Tensor, Tensor] {
+    return [this.parameter(`${name}.weight`), this.parameter(`${name}.bias`)];
   }
 }
 

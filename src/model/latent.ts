@@ -11,7 +11,7 @@ import { NONE } from '../ops/scatter.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
 import type { Tape } from '../tape.ts';
 import { type Tensor, upload } from '../tensor.ts';
-import { freeRowState, type Gpt, type RowState, rowState } from './gpt.ts';
+import { freeRowState, type Gpt, type RowState, rowState, settle } from './gpt.ts';
 
 /** Truncation window: how many latent columns before the text carry gradients. */
 export type Window = number | 'full';
@@ -55,7 +55,7 @@ export function checkBatch(batch: Batch, window: Window): number {
 export interface Loss {
   /** [1]: scale times the sum of the labelled columns' cross-entropy; the caller frees it. */
   readonly loss: Tensor;
-  /** Frees what the forward pass keeps for the backward pass; call it after that. */
+  /** Ends the backward pass and frees what the forward pass keeps for it: gradients are complete after this. */
   release(): void;
 }
 
@@ -86,7 +86,9 @@ export class LatentRow {
       columns: positions,
       recorded,
     });
-    this.state = rowState(model.config, this.own(upload(tape.gpu, batch.first, [batch.B])), columns);
+    const latents = Math.max(0, ...batch.latents);
+    const first = this.own(upload(tape.gpu, batch.first, [batch.B]));
+    this.state = rowState(model.config, first, columns, recorded ? latents - 1 : 0);
   }
 
   /** Keeps a tensor until `release`. */
@@ -95,8 +97,9 @@ export class LatentRow {
     return tensor;
   }
 
-  /** Frees everything that the row keeps; after the backward pass. */
+  /** Ends the backward pass: weight gradients that wait are computed, and everything that the row keeps is freed. */
   release(): void {
+    this.#tape.gpu.scope('weights of all latents', () => settle(this.state));
     freeEmbeddingAttrs(this.#attrs);
     freeRowState(this.state);
     for (const tensor of this.#owned) tensor.free();
@@ -124,10 +127,12 @@ export class LatentRow {
       if (from === t1) continue; // No later column and no label needs this pass.
       const forward = (): Tensor =>
         this.#model.forward(tape, this.#input(embedded, fedBack, pass), this.state, t0, from);
-      const hidden = pass.recorded ? forward() : tape.noGrad(forward);
-      visit(hidden, pass, from);
-      if (feeds)
-        fedBack = t1 - from === 1 ? hidden : slice(tape, hidden, (t1 - from - 1) * B, (t1 - from) * B);
+      tape.gpu.scope(passName(plan, i), () => {
+        const hidden = pass.recorded ? forward() : tape.noGrad(forward);
+        visit(hidden, pass, from);
+        if (feeds)
+          fedBack = t1 - from === 1 ? hidden : slice(tape, hidden, (t1 - from - 1) * B, (t1 - from) * B);
+      });
     }
   }
 
@@ -141,6 +146,13 @@ export class LatentRow {
     const mask = this.own(upload(tape.gpu, thinks, [B]));
     return tape.apply(feedback, { embedded: x, hidden: fedBack! }, { mask });
   }
+}
+
+/** What a profile calls pass `i` of a plan. */
+function passName(plan: readonly Pass[], i: number): string {
+  if (plan.length === 1) return 'whole row';
+  if (i === 0) return 'question';
+  return i < plan.length - 1 ? `latent ${i}` : `latent ${i} and text`;
 }
 
 function slice(tape: Tape, x: Tensor, from: number, to: number): Tensor {
@@ -175,8 +187,10 @@ export function latentLoss(tape: Tape, model: Gpt, batch: Batch, options: LossOp
     (hidden, pass, from) => {
       const here = labelsOf(pass);
       if (here.length === 0) return;
-      const part = passLoss(tape, model, hidden, here, from * B, scale, row);
-      loss = loss ? tape.apply(add, { a: loss, b: part }, undefined) : part;
+      tape.gpu.scope('head and loss', () => {
+        const part = passLoss(tape, model, hidden, here, from * B, scale, row);
+        loss = loss ? tape.apply(add, { a: loss, b: part }, undefined) : part;
+      });
     },
   );
   return { loss: loss!, release: () => row.release() };

@@ -9,7 +9,9 @@ import { feedback } from './feedback.ts';
 import { gatherRows } from './gather-rows.ts';
 import { gelu } from './gelu.ts';
 import { layernorm } from './layernorm.ts';
-import { linear, matmul } from './matmul.ts';
+import { linear } from './linear.ts';
+import { matmul } from './matmul.ts';
+import { mlp } from './mlp.ts';
 import { sliceRows } from './slice-rows.ts';
 
 /** An op's row: whatever its inputs and attributes, it carries its backward. */
@@ -29,5 +31,6 @@ export const ops = table({
   layernorm,
   linear,
   matmul,
+  mlp,
   'slice-rows': sliceRows,
 });

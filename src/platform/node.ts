@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { brotliDecompressSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
 import { type Gpu, type GpuOptions, openGpu } from '../gpu/gpu.ts';
+import { paceDawn } from './pace.ts';
 
 export type AdapterChoice = 'auto' | 'gpu' | 'software';
 
@@ -45,17 +46,10 @@ export async function openNodeGpu(
   choice: AdapterChoice = 'auto',
   options: Partial<GpuOptions> = {},
 ): Promise<Opened> {
-  const { create, globals } = await import('webgpu').catch(error => {
-    throw new UserError(
-      `WebGPU for Node cannot be loaded (${firstLine(error)}): run "npm ci" on this machine`,
-    );
-  });
-  Object.assign(globalThis, globals);
-  const own = hasOwnDriver() ? await findAdapter(create, choice) : undefined;
-  const found = own ?? (choice === 'gpu' ? undefined : await findNpmAdapter(create));
-  if (!found) throw new UserError(noAdapter(choice));
+  const found = await find(choice);
   const gpu = await openGpu(found.adapter, { shaders: readShaders(), ...options });
   instances.add(found.instance);
+  const unpace = gpu.cpuRun ? paceDawn() : () => {};
   return {
     gpu,
     kind: found.kind,
@@ -64,7 +58,37 @@ export async function openNodeGpu(
       await gpu.destroy();
       await new Promise(resolve => setTimeout(resolve, 0)); // Dawn itself is still in the last promise's call.
       instances.delete(found.instance);
+      unpace();
     },
+  };
+}
+
+/** A way for engines other than ours to the adapter that `openNodeGpu` takes. */
+export interface NodeNavigator {
+  /** Stands for `navigator.gpu`: every request gives that adapter anew, whatever it asks for. */
+  readonly gpu: Pick<GPU, 'requestAdapter' | 'getPreferredCanvasFormat' | 'wgslLanguageFeatures'>;
+  /** Environment under which a native library that looks for a Vulkan device by itself finds the same one. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Whether one that asks for the fastest adapter under that environment gets this one. */
+  readonly first: boolean;
+  /** Lets the process end; the devices must be gone. */
+  close(): void;
+}
+
+/** Finds a device as `openNodeGpu` does and opens none. Throws UserError when there is none. */
+export async function nodeNavigator(choice: AdapterChoice = 'auto'): Promise<NodeNavigator> {
+  const { instance, adapter, environment } = await find(choice);
+  instances.add(instance);
+  const fastest = await instance.requestAdapter({ powerPreference: 'high-performance' });
+  return {
+    gpu: {
+      requestAdapter: async () => (await takeAdapter(instance, choice))?.adapter ?? null,
+      getPreferredCanvasFormat: () => instance.getPreferredCanvasFormat(),
+      wgslLanguageFeatures: instance.wgslLanguageFeatures,
+    },
+    environment,
+    first: fastest?.info.description === adapter.info.description,
+    close: () => void instances.delete(instance),
   };
 }
 
@@ -81,19 +105,42 @@ interface Found {
   readonly instance: GPU;
   readonly adapter: GPUAdapter;
   readonly kind: Opened['kind'];
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 type Create = (options: string[]) => GPU;
 
+/** Hardware, else the system's software Vulkan, else the npm one, as far as `choice` allows. */
+async function find(choice: AdapterChoice): Promise<Found> {
+  const { create, globals } = await import('webgpu').catch(error => {
+    throw new UserError(
+      `WebGPU for Node cannot be loaded (${firstLine(error)}): run "npm ci" on this machine`,
+    );
+  });
+  Object.assign(globalThis, globals);
+  const own = hasOwnDriver() ? await findAdapter(create, choice) : undefined;
+  const found = own ?? (choice === 'gpu' ? undefined : await findNpmAdapter(create));
+  if (!found) throw new UserError(noAdapter(choice));
+  return found;
+}
+
 async function findAdapter(create: Create, choice: AdapterChoice): Promise<Found | undefined> {
   // Browsers round timestamps to 0.1 ms against attacks on other pages; small kernels would then measure 0.
   const instance = create(['disable-dawn-features=timestamp_quantization']);
+  const taken = await takeAdapter(instance, choice);
+  return taken && { ...taken, instance, environment: {} };
+}
+
+async function takeAdapter(
+  instance: GPU,
+  choice: AdapterChoice,
+): Promise<Pick<Found, 'adapter' | 'kind'> | undefined> {
   for (const powerPreference of ['high-performance', 'low-power'] as const) {
     const adapter = await instance.requestAdapter({ powerPreference });
     if (!adapter) continue;
     const software = isSoftware(adapter.info);
     if (software ? choice === 'gpu' : choice === 'software') continue;
-    return { instance, adapter, kind: software ? 'system software' : 'hardware' };
+    return { adapter, kind: software ? 'system software' : 'hardware' };
   }
   return undefined;
 }
@@ -107,12 +154,14 @@ async function findNpmAdapter(create: Create): Promise<Found | undefined> {
   // The Vulkan loader reads these when an adapter is asked for. They are put back then, so that child processes
   // look for a device themselves.
   const before = DRIVER_VARIABLES.map(name => process.env[name]);
-  for (const name of DRIVER_VARIABLES) process.env[name] = join(folder, 'vk_swiftshader_icd.json');
+  const driver = join(folder, 'vk_swiftshader_icd.json');
+  for (const name of DRIVER_VARIABLES) process.env[name] = driver;
   const found = await findAdapter(create, 'software');
   for (const [i, name] of DRIVER_VARIABLES.entries())
     if (before[i] === undefined) delete process.env[name];
     else process.env[name] = before[i];
-  return found && { ...found, kind: 'npm software' };
+  const environment = Object.fromEntries(DRIVER_VARIABLES.map(name => [name, driver]));
+  return found && { ...found, kind: 'npm software', environment };
 }
 
 function isSoftware(info: GPUAdapterInfo): boolean {

@@ -46,8 +46,9 @@ export class Learner {
   /** Records and submits one step on `rows` at rate `lr`; waits for nothing. */
   step(rows: readonly Row[], lr: number): StepValues {
     const losses = this.#gradientsOf(rows);
-    const clip = this.optimizer.step(lr);
-    this.model.parameters.gpu.submit();
+    const { gpu } = this.model.parameters;
+    const clip = gpu.scope('optimizer', () => this.optimizer.step(lr));
+    gpu.submit();
     return { losses, clip, tokens: rows.reduce((sum, row) => sum + row.tokens.length, 0) };
   }
 
@@ -69,9 +70,13 @@ export class Learner {
     this.#tape.resetGradients();
     return this.#microBatches(rows).map(part => {
       const batch = collate(part, padId);
-      const { loss, release } = latentLoss(this.#tape, this.model, batch, { window, scale: 1 / labels });
-      this.#tape.backward(loss);
-      release();
+      const { gpu } = this.#tape;
+      const wanted = { window, scale: 1 / labels };
+      const { loss, release } = gpu.scope('forward', () => latentLoss(this.#tape, this.model, batch, wanted));
+      gpu.scope('backward', () => {
+        this.#tape.backward(loss);
+        release();
+      });
       return loss;
     });
   }

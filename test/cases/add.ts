@@ -19,8 +19,11 @@ export const addCase: OpCase<Dims, undefined> = {
     { M: 13, C: 61 },
   ],
   bench: [
-    { M: 1024, C: 64 },
-    { M: 32, C: 64 },
+    { M: 2048, C: 128 },
+    { M: 384, C: 96 },
+    { M: 32, C: 96 },
+    { M: 16, C: 96 },
+    { M: 1, C: 768 },
   ],
   cpuAttrs: () => undefined,
   inputs: ({ M, C }, random) => ({ a: normal([M, C], random), b: normal([M, C], random) }),
@@ -31,4 +34,5 @@ export const addCase: OpCase<Dims, undefined> = {
   }),
   attrs: () => ({ attrs: undefined, owned: {} }),
   cost: ({ M, C }) => ({ flops: M * C, bytes: 12 * M * C }),
+  backwardCost: ({ M, C }) => ({ flops: 0, bytes: 12 * M * C }),
 };

@@ -121,10 +121,12 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
     { B: 1, T: 6, H: 1, D: 128 },
   ],
   bench: [
-    { B: 16, T: 24, H: 4, D: 16 },
-    { B: 16, T: 1, H: 4, D: 16 },
-    { B: 8, T: 64, H: 4, D: 32 },
+    { B: 16, T: 128, H: 4, D: 32 },
+    { B: 16, T: 24, H: 4, D: 24 },
     { B: 2, T: 256, H: 2, D: 64 },
+    { B: 32, T: 1, H: 4, D: 24 },
+    { B: 16, T: 1, H: 4, D: 24 },
+    { B: 1, T: 1, H: 12, D: 64 },
   ],
   cpuAttrs: ({ B, T, H }, random) => ({ B, H, first: randomFirst(B, T, random) }),
   inputs: ({ B, T, H, D }, random) => ({ qkv: normal([T * B, 3 * H * D], random) }),
@@ -144,4 +146,14 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
     flops: 2 * B * H * T * (T + 1) * D,
     bytes: 4 * B * T * H * D * (3 + 2 + 1),
   }),
+  // Five products for the forward's two: the scores again, and those of the gradients of weights, v, q and k. qkv, out
+  // and dOut are read, dqkv is written.
+  backwardCost: ({ B, T, H, D }) => ({
+    flops: 5 * B * H * T * (T + 1) * D,
+    bytes: 4 * B * T * H * D * (3 + 1 + 1 + 3),
+  }),
+  variants: {
+    attribute: 'form',
+    names: gpu => (gpu.features.has('subgroups') ? ['plain', 'quad'] : ['plain']),
+  },
 };

@@ -27,6 +27,22 @@ export function normal(shape: readonly number[], random: () => number, scale = 1
 /** Named dimensions of a case, for example `{ M: 3, K: 5, N: 7 }`. */
 export type Dims = Record<string, number>;
 
+/** Forms of an op's kernels: the attribute that forces one, and the names of those that a device may run. */
+export interface Variants {
+  readonly attribute: string;
+  /** One that cannot run some of the op's kernels at these dimensions leaves those to the op's own choice. */
+  names(gpu: Gpu, dims: Dims): readonly string[];
+}
+
+/** What any kernel must do: floating-point operations, and bytes with every operand read and every result written once. */
+export interface Work {
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+/** The forms of kernels over rows: a thread a row, or a workgroup a row. Both run on every device. */
+export const ROW_FORMS: Variants = { attribute: 'form', names: () => ['thread', 'workgroup'] };
+
 /**
  * One op's row. `CpuAttrs` is what the reference reads, `attrs` turns it into what the op reads on a device.
  * References are naive float64 loops and stay so: they are the specification.
@@ -49,8 +65,12 @@ export interface OpCase<D extends Dims = Dims, CpuAttrs = unknown> {
   backward(inputs: Record<string, Arr>, attrs: CpuAttrs, dOutput: Arr): Record<string, Arr>;
   /** Attributes on the device; `owned` are tensors the harness frees afterwards. */
   attrs(gpu: Gpu, attrs: CpuAttrs, dims: D): { attrs: unknown; owned: Tensors };
-  /** Work of one forward call: floating-point operations and bytes that must move. */
-  cost(dims: D): { flops: number; bytes: number };
+  /** Work of one forward call. */
+  cost(dims: D): Work;
+  /** Work of one backward call that gives every gradient and overwrites (beta 0); by default twice the forward's. */
+  backwardCost?(dims: D): Work;
+  /** The forms that the bench can force; none by default. */
+  readonly variants?: Variants;
   /** Relative error allowed (default 1e-5); say in a comment why more is needed. */
   readonly tolerance?: number;
 }

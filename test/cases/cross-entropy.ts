@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { crossEntropy } from '../../src/ops/cross-entropy.ts';
 import { NONE } from '../../src/ops/scatter.ts';
 import { upload } from '../../src/tensor.ts';
-import { type Arr, arr, type OpCase } from './case.ts';
+import { type Arr, arr, type OpCase, ROW_FORMS } from './case.ts';
 
 interface Dims extends Record<string, number> {
   R: number;
@@ -37,8 +37,11 @@ export const crossEntropyCase: OpCase<Dims, CpuAttrs> = {
     { R: 300, V: 41 },
   ],
   bench: [
+    { R: 2048, V: 64 },
     { R: 128, V: 64 },
-    { R: 8, V: 8192 },
+    { R: 16, V: 64 },
+    { R: 32, V: 8192 },
+    { R: 1, V: 50257 },
   ],
   cpuAttrs: ({ R, V }, random) => ({
     targets: Uint32Array.from({ length: R }, () => (random() < 0.2 ? NONE : Math.floor(random() * V))),
@@ -69,5 +72,8 @@ export const crossEntropyCase: OpCase<Dims, CpuAttrs> = {
     const tensor = upload(gpu, targets, [targets.length]);
     return { attrs: { targets: tensor, scale }, owned: { targets: tensor } };
   },
+  // The forward makes the gradient too; the backward only scales it.
   cost: ({ R, V }) => ({ flops: 8 * R * V, bytes: 8 * R * V }),
+  backwardCost: ({ R, V }) => ({ flops: R * V, bytes: 8 * R * V }),
+  variants: ROW_FORMS,
 };

@@ -33,8 +33,11 @@ export const embeddingCase: OpCase<Dims, CpuAttrs> = {
     { V: 300, P: 64, M: 500, C: 8 },
   ],
   bench: [
-    { V: 64, P: 64, M: 1024, C: 64 },
-    { V: 64, P: 64, M: 32, C: 64 },
+    { V: 64, P: 128, M: 2048, C: 128 },
+    { V: 64, P: 64, M: 384, C: 96 },
+    { V: 64, P: 64, M: 32, C: 96 },
+    { V: 64, P: 64, M: 16, C: 96 },
+    { V: 64, P: 64, M: 1, C: 768 },
   ],
   cpuAttrs: ({ V, P, M }, random) => ({
     ids: Uint32Array.from({ length: M }, () => (random() < 0.15 ? NONE : Math.floor(random() * V))),
@@ -76,4 +79,5 @@ export const embeddingCase: OpCase<Dims, CpuAttrs> = {
     };
   },
   cost: ({ M, C }) => ({ flops: M * C, bytes: 4 * (3 * M * C + 2 * M) }),
+  backwardCost: ({ V, P, M, C }) => ({ flops: 2 * M * C, bytes: 4 * ((M + V + P) * C + 2 * M) }),
 };

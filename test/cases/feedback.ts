@@ -24,7 +24,12 @@ export const feedbackCase: OpCase<Dims, Uint32Array> = {
     { B: 5, T: 7, C: 6 },
     { B: 17, T: 2, C: 65 },
   ],
-  bench: [{ B: 32, T: 1, C: 64 }],
+  bench: [
+    { B: 64, T: 1, C: 96 },
+    { B: 32, T: 1, C: 96 },
+    { B: 16, T: 20, C: 96 },
+    { B: 1, T: 1, C: 768 },
+  ],
   /** The mask. */
   cpuAttrs: ({ B }, random) => Uint32Array.from({ length: B }, () => (random() < 0.6 ? 1 : 0)),
   inputs: ({ B, T, C }, random) => ({ embedded: normal([T * B, C], random), hidden: normal([B, C], random) }),
@@ -47,4 +52,5 @@ export const feedbackCase: OpCase<Dims, Uint32Array> = {
     return { attrs: { mask: tensor }, owned: { mask: tensor } };
   },
   cost: ({ B, T, C }) => ({ flops: B * C, bytes: 4 * (2 * T * B * C + B * C + B) }),
+  backwardCost: ({ B, T, C }) => ({ flops: 0, bytes: 4 * (2 * T * B * C + B * C + B) }),
 };

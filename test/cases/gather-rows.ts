@@ -22,8 +22,11 @@ export const gatherRowsCase: OpCase<Dims, Uint32Array> = {
     { M: 300, C: 4, R: 131 },
   ],
   bench: [
-    { M: 1024, C: 64, R: 128 },
-    { M: 32, C: 64, R: 32 },
+    { M: 2048, C: 128, R: 512 },
+    { M: 384, C: 96, R: 128 },
+    { M: 32, C: 96, R: 32 },
+    { M: 16, C: 96, R: 16 },
+    { M: 1, C: 768, R: 1 },
   ],
   /** The index: R of the rows, shuffled. */
   cpuAttrs({ M, R }, random) {
@@ -46,4 +49,5 @@ export const gatherRowsCase: OpCase<Dims, Uint32Array> = {
     return { attrs, owned: { ...attrs } };
   },
   cost: ({ R, C }) => ({ flops: 0, bytes: 4 * (2 * R * C + R) }),
+  backwardCost: ({ M, R, C }) => ({ flops: 0, bytes: 4 * ((R + M) * C + R) }),
 };

@@ -22,8 +22,10 @@ export const geluCase: OpCase<Dims, undefined> = {
     { M: 31, C: 67 },
   ],
   bench: [
-    { M: 1024, C: 256 },
-    { M: 32, C: 256 },
+    { M: 2048, C: 512 },
+    { M: 384, C: 384 },
+    { M: 32, C: 384 },
+    { M: 16, C: 384 },
     { M: 1, C: 3072 },
   ],
   cpuAttrs: () => undefined,
@@ -44,5 +46,7 @@ export const geluCase: OpCase<Dims, undefined> = {
     return { x: dx };
   },
   attrs: () => ({ attrs: undefined, owned: {} }),
-  cost: ({ M, C }) => ({ flops: 10 * M * C, bytes: 8 * M * C }),
+  // The hyperbolic tangent counts as one operation.
+  cost: ({ M, C }) => ({ flops: 8 * M * C, bytes: 8 * M * C }),
+  backwardCost: ({ M, C }) => ({ flops: 17 * M * C, bytes: 12 * M * C }),
 };

@@ -9,6 +9,7 @@ import { gatherRowsCase } from './gather-rows.ts';
 import { geluCase } from './gelu.ts';
 import { layernormCase } from './layernorm.ts';
 import { linearCase, matmulCase } from './matmul.ts';
+import { mlpCase } from './mlp.ts';
 import { sliceRowsCase } from './slice-rows.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: each row has its own dimensions and attributes.
@@ -23,5 +24,6 @@ export const cases: readonly OpCase<any, any>[] = [
   layernormCase,
   linearCase,
   matmulCase,
+  mlpCase,
   sliceRowsCase,
 ];

@@ -2,7 +2,7 @@
 // spread near zero, where 1 / sqrt(variance) would magnify the rounding of x itself.
 import fc from 'fast-check';
 import { layernorm } from '../../src/ops/layernorm.ts';
-import { type Arr, arr, normal, type OpCase } from './case.ts';
+import { type Arr, arr, normal, type OpCase, ROW_FORMS } from './case.ts';
 
 interface Dims extends Record<string, number> {
   M: number;
@@ -72,10 +72,11 @@ export const layernormCase: OpCase<Dims, CpuAttrs> = {
     { M: 2, C: 769 },
   ],
   bench: [
-    { M: 1024, C: 64 },
     { M: 2048, C: 128 },
-    { M: 32, C: 64 },
-    { M: 8, C: 768 },
+    { M: 384, C: 96 },
+    { M: 32, C: 96 },
+    { M: 16, C: 96 },
+    { M: 1, C: 768 },
   ],
   // A narrow row leaves a gradient little room: with C = 2, dx is eps / (variance + eps) of its terms, which cancel
   // but for that. A large eps keeps the result above the rounding of the terms.
@@ -94,5 +95,7 @@ export const layernormCase: OpCase<Dims, CpuAttrs> = {
   forward: ({ x, gamma, beta }, { eps }) => forward(x!, gamma!, beta!, eps),
   backward: ({ x, gamma }, { eps }, dy) => backward(x!, gamma!, eps, dy),
   attrs: (_gpu, attrs) => ({ attrs, owned: {} }),
-  cost: ({ M, C }) => ({ flops: 9 * M * C, bytes: 4 * (2 * M * C + 2 * C + 2 * M) }),
+  cost: ({ M, C }) => ({ flops: 8 * M * C, bytes: 4 * (2 * M * C + 2 * C + 2 * M) }),
+  backwardCost: ({ M, C }) => ({ flops: 15 * M * C, bytes: 4 * (3 * M * C + 3 * C + 2 * M) }),
+  variants: ROW_FORMS,
 };

@@ -1,7 +1,31 @@
 // Rows of the matrix products: naive float64 references, forward and backward.
 import fc from 'fast-check';
-import { linear, type MatmulAttrs, matmul } from '../../src/ops/matmul.ts';
-import { type Arr, arr, normal, type OpCase } from './case.ts';
+import type { Gpu } from '../../src/gpu/gpu.ts';
+import { linear } from '../../src/ops/linear.ts';
+import { type MatmulAttrs, matmul } from '../../src/ops/matmul.ts';
+import { matmulVariants } from '../../src/ops/product.ts';
+import { type Arr, arr, type Dims, normal, type OpCase, type Variants } from './case.ts';
+
+/** Variants of products of matrices whose sides are `sizes`, whichever is the inner one and whatever is transposed. */
+export function productVariants(sizes: (dims: Dims) => readonly [number, number, number]): Variants {
+  const names = (gpu: Gpu, dims: Dims): string[] => {
+    const [M, N, K] = sizes(dims);
+    const known = new Set<string>();
+    for (const size of [
+      { M, N, K },
+      { M, N: K, K: N },
+      { M: K, N, K: M },
+    ])
+      for (const form of [0, 1, 2, 3]) {
+        const shape = { ...size, transposeA: form >= 2, transposeB: form % 2 === 1, epilogue: false };
+        for (const name of matmulVariants(gpu, shape)) known.add(name);
+      }
+    return [...known];
+  };
+  return { attribute: 'variant', names };
+}
+
+const VARIANTS = productVariants(({ M = 0, N = 0, K = 0 }) => [M, N, K]);
 
 type MatmulDims = { M: number; N: number; K: number; batch: number; form: number };
 
@@ -53,11 +77,13 @@ export const matmulCase: OpCase<MatmulDims, MatmulAttrs & { dims: MatmulDims }> 
     { M: 5, N: 1, K: 131, batch: 1, form: 1 },
   ],
   bench: [0, 1, 2].flatMap(form => [
-    { M: 384, N: 192, K: 64, batch: 1, form },
-    { M: 384, N: 64, K: 256, batch: 1, form },
-    { M: 16, N: 192, K: 64, batch: 1, form },
     { M: 512, N: 512, K: 512, batch: 1, form },
     { M: 384, N: 320, K: 640, batch: 1, form },
+    { M: 384, N: 288, K: 96, batch: 1, form },
+    { M: 384, N: 96, K: 384, batch: 1, form },
+    { M: 32, N: 288, K: 96, batch: 1, form },
+    { M: 16, N: 288, K: 96, batch: 1, form },
+    { M: 1, N: 288, K: 96, batch: 1, form },
   ]),
   cpuAttrs: dims => ({
     dims,
@@ -93,9 +119,14 @@ export const matmulCase: OpCase<MatmulDims, MatmulAttrs & { dims: MatmulDims }> 
     flops: 2 * batch * M * N * K,
     bytes: 4 * batch * (M * K + K * N + M * N),
   }),
+  backwardCost: ({ M, N, K, batch }) => ({
+    flops: 4 * batch * M * N * K,
+    bytes: 4 * batch * (2 * M * K + 2 * K * N + M * N),
+  }),
+  variants: VARIANTS,
 };
 
-type LinearDims = { M: number; N: number; K: number; bias: number };
+type LinearDims = { M: number; N: number; K: number; bias: number; residual: number };
 
 export const linearCase: OpCase<LinearDims, { dims: LinearDims }> = {
   name: 'linear',
@@ -105,29 +136,39 @@ export const linearCase: OpCase<LinearDims, { dims: LinearDims }> = {
     N: fc.integer({ min: 1, max: 70 }),
     K: fc.integer({ min: 1, max: 70 }),
     bias: fc.integer({ min: 0, max: 1 }),
+    residual: fc.integer({ min: 0, max: 1 }),
   }),
   fixed: [
-    { M: 1, N: 1, K: 1, bias: 1 },
-    { M: 37, N: 29, K: 41, bias: 1 },
-    { M: 300, N: 5, K: 3, bias: 1 }, // more rows than one block of column sums
-    { M: 32, N: 32, K: 32, bias: 0 },
+    { M: 1, N: 1, K: 1, bias: 1, residual: 1 },
+    { M: 37, N: 29, K: 41, bias: 1, residual: 1 },
+    { M: 300, N: 5, K: 3, bias: 1, residual: 0 }, // more rows than one block of column sums
+    { M: 32, N: 32, K: 32, bias: 0, residual: 1 },
+    { M: 100, N: 68, K: 44, bias: 1, residual: 1 }, // multiples of four that no tile divides
+    { M: 4, N: 36, K: 8, bias: 1, residual: 0 },
   ],
   bench: [
-    { M: 384, N: 256, K: 64, bias: 1 },
-    { M: 16, N: 256, K: 64, bias: 1 },
-    { M: 1, N: 256, K: 64, bias: 1 },
+    { M: 2048, N: 512, K: 128, bias: 1, residual: 0 },
+    { M: 384, N: 384, K: 96, bias: 1, residual: 0 },
+    { M: 384, N: 96, K: 384, bias: 1, residual: 0 },
+    { M: 32, N: 384, K: 96, bias: 1, residual: 0 },
+    { M: 16, N: 384, K: 96, bias: 1, residual: 0 },
+    { M: 1, N: 3072, K: 768, bias: 1, residual: 0 },
   ],
   cpuAttrs: dims => ({ dims }),
-  inputs({ M, N, K, bias }, random): Record<string, Arr> {
-    const inputs = { x: normal([M, K], random), w: normal([K, N], random) };
-    return bias ? { ...inputs, b: normal([N], random) } : inputs;
+  inputs({ M, N, K, bias, residual }, random): Record<string, Arr> {
+    return {
+      x: normal([M, K], random),
+      w: normal([K, N], random),
+      ...(bias && { b: normal([N], random) }),
+      ...(residual && { residual: normal([M, N], random) }),
+    };
   },
-  forward({ x, w, b }, { dims: { M, N, K } }) {
+  forward({ x, w, b, residual }, { dims: { M, N, K } }) {
     const y = referenceProduct(x!, w!, {}, M, N, K);
-    for (let i = 0; i < y.data.length; i++) y.data[i]! += b?.data[i % N] ?? 0;
+    for (let i = 0; i < y.data.length; i++) y.data[i]! += (b?.data[i % N] ?? 0) + (residual?.data[i] ?? 0);
     return y;
   },
-  backward({ x, w, b }, { dims }, dy) {
+  backward({ x, w, b, residual }, { dims }, dy) {
     const { a, b: dw } = matmulCase.backward({ a: x!, b: w! }, { dims: { ...dims, batch: 1, form: 0 } }, dy);
     const gradients: Record<string, Arr> = { x: a!, w: dw! };
     if (b) {
@@ -135,8 +176,11 @@ export const linearCase: OpCase<LinearDims, { dims: LinearDims }> = {
       for (let i = 0; i < dy.data.length; i++) db.data[i % dims.N]! += dy.data[i]!;
       gradients.b = db;
     }
+    if (residual) gradients.residual = dy;
     return gradients;
   },
   attrs: () => ({ attrs: {}, owned: {} }),
   cost: ({ M, N, K }) => ({ flops: 2 * M * N * K, bytes: 4 * (M * K + K * N + M * N) }),
+  backwardCost: ({ M, N, K }) => ({ flops: 4 * M * N * K, bytes: 4 * (2 * M * K + 2 * K * N + M * N) }),
+  variants: VARIANTS,
 };

@@ -27,7 +27,13 @@ export const sliceRowsCase: OpCase<Dims, CpuAttrs> = {
     { M: 67, C: 13, from: 66, to: 67 },
     { M: 40, C: 17, from: 1, to: 38 },
   ],
-  bench: [{ M: 1024, C: 64, from: 992, to: 1024 }],
+  bench: [
+    { M: 2048, C: 128, from: 1024, to: 2048 },
+    { M: 384, C: 96, from: 368, to: 384 },
+    { M: 32, C: 96, from: 0, to: 32 },
+    { M: 16, C: 96, from: 0, to: 16 },
+    { M: 2, C: 768, from: 1, to: 2 },
+  ],
   cpuAttrs: ({ from, to }) => ({ from, to }),
   inputs: ({ M, C }, random) => ({ x: normal([M, C], random) }),
   forward({ x }, { from, to }) {
@@ -40,4 +46,5 @@ export const sliceRowsCase: OpCase<Dims, CpuAttrs> = {
   },
   attrs: (_gpu, attrs) => ({ attrs, owned: {} }),
   cost: ({ C, from, to }) => ({ flops: 0, bytes: 8 * (to - from) * C }),
+  backwardCost: ({ M, C, from, to }) => ({ flops: 0, bytes: 4 * (to - from + M) * C }),
 };

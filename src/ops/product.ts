@@ -1,0 +1,321 @@
+// The general strided matrix product that every linear map uses, in all its variants, with what may follow it in the
+// same dispatch. Knows tensors and kernel variants; knows no op and no model.
+import type { Gpu } from '../gpu/gpu.ts';
+import type { Slot } from '../tape.ts';
+import { empty, type Tensor } from '../tensor.ts';
+import { sumRows } from './reduce.ts';
+
+/** A stored matrix and whether the product reads it transposed. */
+export interface Operand {
+  readonly matrix: Tensor;
+  readonly transposed: boolean;
+}
+
+/**
+ * Kernel forms of the product and their tiles (rows × columns):
+ * - tiled-*: workgroup memory and barriers, for GPUs; `-split` cuts K into parts that are summed in order, for
+ *   products of few tiles and a long K;
+ * - quad-*: registers shared by the four lanes of a quad, for CPU-run adapters with the feature `subgroups`;
+ * - vec-*: the same with four values a load, where sizes and strides are multiples of four.
+ */
+const FORMS = {
+  'tiled-64x64': { kernel: 'matmul-tiled', rows: 64, columns: 64, parts: 1 },
+  'tiled-32x64': { kernel: 'matmul-tiled', rows: 32, columns: 64, parts: 1 },
+  'tiled-32x32': { kernel: 'matmul-tiled', rows: 32, columns: 32, parts: 1 },
+  'tiled-16x64': { kernel: 'matmul-tiled', rows: 16, columns: 64, parts: 1 },
+  'tiled-16x16': { kernel: 'matmul-tiled', rows: 16, columns: 16, parts: 1 },
+  'tiled-32x32-split': { kernel: 'matmul-tiled', rows: 32, columns: 32, parts: 8 },
+  'quad-32x32': { kernel: 'matmul-quad', rows: 32, columns: 32, parts: 1 },
+  'quad-16x16': { kernel: 'matmul-quad', rows: 16, columns: 16, parts: 1 },
+  'quad-4x32': { kernel: 'matmul-quad', rows: 4, columns: 32, parts: 1 },
+  'vec-32x32': { kernel: 'matmul-quad-vec', rows: 32, columns: 32, parts: 1 },
+  'vec-16x16': { kernel: 'matmul-quad-vec', rows: 16, columns: 16, parts: 1 },
+  'vec-4x32': { kernel: 'matmul-quad-vec', rows: 4, columns: 32, parts: 1 },
+} as const;
+
+export type MatmulVariant = keyof typeof FORMS;
+
+/** A product's sizes and which operands it reads transposed: what a variant is chosen by. */
+export interface ProductShape {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  /** Something follows the product in its dispatch, which a split one could not do. */
+  readonly epilogue: boolean;
+}
+
+/** The variants that give this product right on this device, whatever their speed. */
+export function matmulVariants(gpu: Gpu, shape: ProductShape): MatmulVariant[] {
+  return (Object.keys(FORMS) as MatmulVariant[]).filter(name => runs(gpu, name, shape));
+}
+
+function runs(gpu: Gpu, name: MatmulVariant, shape: ProductShape): boolean {
+  const { kernel, rows, parts } = FORMS[name];
+  const { M, N, K, transposeA, transposeB } = shape;
+  if (parts > 1) return !shape.epilogue && K % parts === 0 && K / parts >= 32;
+  if (kernel === 'matmul-tiled') return true;
+  if (!gpu.features.has('subgroups')) return false;
+  if (kernel === 'matmul-quad') return true;
+  const aContiguous = transposeA ? M : K;
+  const bContiguous = transposeB ? K : N;
+  const fours = K % 4 === 0 && aContiguous % 4 === 0 && bContiguous % 4 === 0;
+  return fours && !(transposeA && (transposeB || rows < 16));
+}
+
+/** Multiply-adds from which a tile of 32 × 32 earns back its compile time on SwiftShader (0.3 s against 0.1 s). */
+const LARGE = 2 ** 18;
+
+/** The form used when nothing was measured; docs/log.md has the figures. */
+export function defaultVariant(gpu: Gpu, shape: ProductShape): MatmulVariant {
+  const { M, N, K } = shape;
+  if (!gpu.cpuRun || !gpu.features.has('subgroups')) {
+    if (M <= 16) return N <= 256 ? 'tiled-16x16' : 'tiled-16x64';
+    // Enough workgroups to fill a GPU come before large tiles.
+    return M * N >= 2 ** 18 ? 'tiled-64x64' : 'tiled-32x32';
+  }
+  const large = gpu.info.device.includes('swiftshader') && M > 16 && N > 16 && M * N * K >= LARGE;
+  const tile = M <= 4 ? '4x32' : large ? '32x32' : '16x16';
+  return runs(gpu, `vec-${tile}`, shape) ? `vec-${tile}` : `quad-${tile}`;
+}
+
+/** What is done to the product before it is stored, in the same dispatch. */
+export interface ProductOptions {
+  /** Leading dimensions folded into one: A, B and C are then [batch, rows, columns]. */
+  readonly batch?: number;
+  /** Row vector [N] added to every row. */
+  readonly bias?: Tensor | undefined;
+  /** Added elementwise, of C's shape. */
+  readonly residual?: Tensor | undefined;
+  /** C becomes the GELU of the sum, which itself is kept here, of C's shape. */
+  readonly gelu?: Tensor | undefined;
+  /** Multiplies by the slope of GELU at these values, of C's shape. */
+  readonly geluAt?: Tensor | undefined;
+  /** Takes the column sums of B [N]: with dW = Xᵀ·dY that is the gradient of the bias. */
+  readonly columnSums?: Slot | undefined;
+  readonly variant?: MatmulVariant | undefined;
+}
+
+/**
+ * C = op(A)·op(B) (beta 0) or C += … (beta 1), with op(A) [M, K], op(B) [K, N], C [M, N], and what `options` asks
+ * for. A matrix over the device's binding limit is taken in parts of rows. Throws on shapes that don't fit together.
+ */
+export function product(gpu: Gpu, a: Operand, b: Operand, out: Slot, options: ProductOptions = {}): void {
+  const batch = options.batch ?? 1;
+  const [aRows, aColumns] = matrixShape(a.matrix, batch);
+  const [bRows, bColumns] = matrixShape(b.matrix, batch);
+  const [M, N] = matrixShape(out.tensor, batch);
+  const K = a.transposed ? aRows : aColumns;
+  const fits =
+    (a.transposed ? aColumns : aRows) === M &&
+    (b.transposed ? bRows : bColumns) === N &&
+    (b.transposed ? bColumns : bRows) === K;
+  if (!fits)
+    throw new Error(
+      `matmul: [${a.matrix.shape}]${a.transposed ? 'ᵀ' : ''} · [${b.matrix.shape}]${b.transposed ? 'ᵀ' : ''} does not make [${out.tensor.shape}]`,
+    );
+  const whole: Part = { m0: 0, m1: M, n0: 0, n1: N, k0: 0, k1: K };
+  const parts = split(gpu, a, b, out, whole, batch);
+  const { columnSums } = options;
+  const sumsHere = columnSums && parts.length === 1 && columnSums.beta === out.beta && !b.transposed;
+  if (columnSums && !sumsHere) sumRows(gpu, b.matrix, columnSums);
+  if ((options.gelu || options.geluAt) && parts.some(part => part.k1 - part.k0 < K))
+    throw new Error(`matmul: [${K}, ${N}] is over the binding limit, and GELU cannot follow a part of a sum`);
+  const none = empty(gpu, [1]);
+  for (const part of parts) {
+    const { m0, m1, n0, n1, k0, k1 } = part;
+    // A part is cut from a matrix's rows by a view, from its columns by an offset.
+    const rows = (x: Tensor): Tensor => (batch > 1 ? x : x.view([M, N]).rows(m0, m1));
+    const aView = batch > 1 ? a.matrix : a.transposed ? a.matrix.rows(k0, k1) : a.matrix.rows(m0, m1);
+    const bView = batch > 1 ? b.matrix : b.transposed ? b.matrix.rows(n0, n1) : b.matrix.rows(k0, k1);
+    const params = {
+      M: m1 - m0,
+      N: n1 - n0,
+      K: k1 - k0,
+      batch,
+      a0: a.transposed ? m0 : k0,
+      am: a.transposed ? 1 : aColumns,
+      ak: a.transposed ? aColumns : 1,
+      aBatch: aRows * aColumns,
+      b0: b.transposed ? k0 : 0,
+      bk: b.transposed ? 1 : bColumns,
+      bn: b.transposed ? bColumns : 1,
+      bBatch: bRows * bColumns,
+      c0: n0,
+      cm: N,
+      cBatch: M * N,
+    };
+    const first = k0 === 0;
+    const bias = first ? options.bias?.view([N, 1]).rows(n0, n1) : undefined;
+    const residual = first ? options.residual : undefined;
+    const { gelu, geluAt } = options;
+    // What is not asked for still needs a buffer to bind: B for what would be read, a tensor of one for the rest.
+    const bind = {
+      a: aView,
+      b: bView,
+      bias: bias ?? bView,
+      aux: residual ? rows(residual) : geluAt ? rows(geluAt) : bView,
+      c: batch > 1 ? out.tensor : rows(out.tensor),
+      side: gelu ? rows(gelu) : sumsHere ? columnSums.tensor : none,
+    };
+    const epilogue: Epilogue = {
+      BIAS: bias !== undefined,
+      ADD: !first || out.beta === 1,
+      RESIDUAL: residual !== undefined,
+      GELU: gelu !== undefined,
+      GELU_BACKWARD: geluAt !== undefined,
+      SUMS: sumsHere ?? false,
+    };
+    launch(gpu, options.variant, bind, params, epilogue, a.transposed, b.transposed);
+  }
+  none.free();
+}
+
+interface Part {
+  readonly m0: number;
+  readonly m1: number;
+  readonly n0: number;
+  readonly n1: number;
+  readonly k0: number;
+  readonly k1: number;
+}
+
+/** Cuts a product into parts whose views the device can bind; usually one. */
+function split(gpu: Gpu, a: Operand, b: Operand, out: Slot, whole: Part, batch: number): Part[] {
+  if (batch > 1) return [whole];
+  const mParts = ranges(whole.m1, Math.max(cut(gpu, out.tensor), a.transposed ? 1 : cut(gpu, a.matrix)));
+  const nParts = ranges(whole.n1, b.transposed ? cut(gpu, b.matrix) : 1);
+  const kParts = ranges(
+    whole.k1,
+    Math.max(a.transposed ? cut(gpu, a.matrix) : 1, b.transposed ? 1 : cut(gpu, b.matrix)),
+  );
+  return mParts.flatMap(([m0, m1]) =>
+    nParts.flatMap(([n0, n1]) => kParts.map(([k0, k1]) => ({ m0, m1, n0, n1, k0, k1 }))),
+  );
+}
+
+/** In how many parts a matrix must be bound. */
+function cut(gpu: Gpu, matrix: Tensor): number {
+  return Math.ceil(matrix.bytes / gpu.limits.maxBinding);
+}
+
+/** [0, size) in at least `parts` ranges; 64 rows of any width start at a multiple of 256 bytes. */
+function ranges(size: number, parts: number): [number, number][] {
+  if (parts === 1) return [[0, size]];
+  const step = Math.max(64, Math.floor(size / parts / 64) * 64);
+  const out: [number, number][] = [];
+  for (let from = 0; from < size; from += step) out.push([from, Math.min(from + step, size)]);
+  return out;
+}
+
+/** The constants of the same names in the kernels. */
+interface Epilogue {
+  readonly [name: string]: boolean;
+  readonly BIAS: boolean;
+  readonly ADD: boolean;
+  readonly RESIDUAL: boolean;
+  readonly GELU: boolean;
+  readonly GELU_BACKWARD: boolean;
+  readonly SUMS: boolean;
+}
+
+type Params = Readonly<Record<string, number>> & {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  readonly batch: number;
+  readonly ak: number;
+  readonly bk: number;
+};
+
+/** Shapes of one class run alike: sizes to the next power of two, and what decides which variants run at all. */
+export function shapeClass(shape: ProductShape): string {
+  const { M, N, K, transposeA, transposeB, epilogue } = shape;
+  const size = (x: number): number => 2 ** Math.ceil(Math.log2(x));
+  const form = `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}${epilogue ? ' epilogue' : ''}`;
+  const fours = M % 4 === 0 && N % 4 === 0 && K % 4 === 0 ? ' fours' : '';
+  return `${size(M)}x${size(N)}x${size(K)} ${form}${fours}`;
+}
+
+function choose(gpu: Gpu, shape: ProductShape): MatmulVariant {
+  const measured = gpu.choices.pick('matmul', shapeClass(shape), shape) as MatmulVariant | undefined;
+  return measured && runs(gpu, measured, shape) ? measured : defaultVariant(gpu, shape);
+}
+
+function launch(
+  gpu: Gpu,
+  asked: MatmulVariant | undefined,
+  bind: Readonly<Record<string, Tensor>> & { readonly c: Tensor },
+  params: Params,
+  epilogue: Epilogue,
+  transposeA: boolean,
+  transposeB: boolean,
+): void {
+  const { ADD, ...after } = epilogue;
+  const { M, N, K, batch } = params;
+  const shape: ProductShape = {
+    M,
+    N,
+    K,
+    transposeA,
+    transposeB,
+    epilogue: batch > 1 || Object.values(after).includes(true),
+  };
+  const name = asked && runs(gpu, asked, shape) ? asked : choose(gpu, shape);
+  const { parts } = FORMS[name];
+  if (parts === 1) {
+    dispatch(gpu, name, bind, params, epilogue, transposeA, transposeB);
+    return;
+  }
+  // The parts of K are the entries of a batch, whose results are summed in order.
+  const partial = empty(gpu, [parts, M, N]);
+  const aBatch = (K / parts) * params.ak;
+  const bBatch = (K / parts) * params.bk;
+  const cut = { ...params, K: K / parts, batch: parts, aBatch, bBatch, c0: 0, cm: N, cBatch: M * N };
+  dispatch(gpu, name, { ...bind, c: partial }, cut, { ...epilogue, ADD: false }, transposeA, transposeB);
+  sumRows(gpu, partial, { tensor: bind.c, beta: ADD ? 1 : 0 });
+  partial.free();
+}
+
+function dispatch(
+  gpu: Gpu,
+  name: MatmulVariant,
+  bind: Readonly<Record<string, Tensor>>,
+  params: Params,
+  epilogue: Epilogue,
+  transposeA: boolean,
+  transposeB: boolean,
+): void {
+  const { kernel, rows, columns } = FORMS[name];
+  gpu.counts.flops += 2 * params.batch * params.M * params.N * params.K;
+  const tiles = Math.ceil(params.M / rows) * Math.ceil(params.N / columns) * params.batch;
+  if (kernel === 'matmul-tiled') {
+    const consts = {
+      ...epilogue,
+      RM: rows / 16,
+      RN: columns / 16,
+      A_K_FAST: !transposeA,
+      B_N_FAST: !transposeB,
+    };
+    gpu.run(kernel, bind, params, { groups: tiles, consts, unroll: true });
+    return;
+  }
+  const MI = rows / 4;
+  const NJ = columns / 4;
+  const fours = {
+    MB: Math.floor(MI / 4),
+    NB: NJ / 4,
+    A_M: transposeA,
+    B_N: !transposeB,
+  };
+  const consts = kernel === 'matmul-quad' ? { KU: 4 } : fours;
+  const how = { groups: Math.ceil(tiles / 2), consts: { MI, NJ, ...consts, ...epilogue }, unroll: true };
+  gpu.run(kernel, bind, params, how);
+}
+
+/** Rows and columns of a matrix, or of each of `batch`. */
+export function matrixShape(tensor: Tensor, batch: number): [number, number] {
+  const columns = tensor.shape.at(-1)!;
+  return [tensor.size / columns / batch, columns];
+}
