@@ -7,13 +7,14 @@ enable subgroups;
 
 const D = 16u;
 const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
+const ADD = false; // dqkv is added to
 
 struct Params {
   t0: u32,
   t1: u32,
+  start: u32, // first column of the pass with a query
   B: u32,
   H: u32,
-  beta: u32,  // 0: dqkv is overwritten, 1: added to
   shift: u32, // query t of the pass lies in row t + shift of records, later queries after it
   end: u32,   // rows of records (columns)
 }
@@ -56,8 +57,8 @@ fn main(
   }
 
   // The first record that sees this lane's key. A pad key is seen by none.
-  let rFirst = select(p.end, s + p.shift, s >= first[b]);
-  for (var r0 = max(tile, first[b]) + p.shift; r0 < p.end; r0 += 4u) {
+  let rFirst = select(p.end, max(s, p.start) + p.shift, s >= first[b]);
+  for (var r0 = max(max(tile, first[b]), p.start) + p.shift; r0 < p.end; r0 += 4u) {
     let record = ((min(r0 + lane, p.end - 1u) * p.B + b) * p.H + h) * (2u * D + 2u);
     let lse = records[record + 2u * D];
     let delta = records[record + 2u * D + 1u];
@@ -104,7 +105,14 @@ fn main(
 
   if (s < p.t1) {
     let at = ((s - p.t0) * p.B + b) * 3u * C + C + h * D;
-    if (p.beta != 0u) {
+    // dScore of queries that were not wanted is zero, and so is their dq.
+    if (!ADD && s < p.start) {
+      // @unroll
+      for (var d = 0u; d < D; d++) {
+        dqkv[at - C + d] = 0.0;
+      }
+    }
+    if (ADD) {
       // @unroll
       for (var d = 0u; d < D; d++) {
         dk[d] += dqkv[at + d];

@@ -8,13 +8,14 @@
 // Grid: one thread a key of a head, (t1-t0)*B*H, heads fastest.
 const D = 16u;
 const WG = 64u;
+const ADD = false; // dqkv is added to
 
 struct Params {
   t0: u32,
   t1: u32,
+  start: u32, // first column of the pass with a query
   B: u32,
   H: u32,
-  beta: u32,  // 0: dqkv is overwritten, 1: added to
   shift: u32,
   end: u32,   // rows of records (columns)
 }
@@ -55,7 +56,7 @@ fn main(
   }
 
   // No query sees a pad key.
-  for (var r = select(p.end, s + p.shift, s >= first[b]); r < p.end; r++) {
+  for (var r = select(p.end, max(s, p.start) + p.shift, s >= first[b]); r < p.end; r++) {
     let record = ((r * p.B + b) * p.H + h) * (2u * D + 2u);
     var score = 0.0;
     var dw = 0.0;
@@ -76,7 +77,14 @@ fn main(
   }
 
   let at = row * 3u * C + C + h * D;
-  if (p.beta != 0u) {
+  // dScore of queries that were not wanted is zero, and so is their dq.
+  if (!ADD && s < p.start) {
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      dqkv[at - C + d] = 0.0;
+    }
+  }
+  if (ADD) {
     // @unroll
     for (var d = 0u; d < D; d++) {
       dk[d] += dqkv[at + d];

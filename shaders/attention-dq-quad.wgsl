@@ -6,14 +6,15 @@ enable subgroups;
 
 const D = 16u;
 const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
+const ADD = false; // dqkv is added to
 
 struct Params {
   t0: u32,
   t1: u32,
+  start: u32, // first column whose query is wanted
   B: u32,
   H: u32,
   scale: f32, // 1 / sqrt(D)
-  beta: u32,  // 0: dqkv is overwritten, 1: added to
   shift: u32, // query t is kept in row t + shift of records
 }
 
@@ -38,12 +39,13 @@ fn main(
   let C = p.H * D;
   let h = group % p.H;
   let b = group / p.H % p.B;
-  let tile = p.t0 + group / (p.H * p.B) * WG;
+  let tile = p.start + group / (p.H * p.B) * WG;
   if (tile >= p.t1) { return; }
   let lane = sid & 3u;
   let t = tile + (lid & ~3u) + lane;
   let tLast = min(tile + WG, p.t1) - 1u;
-  let row = (min(t, tLast) - p.t0) * p.B + b;
+  let row = (min(t, tLast) - p.start) * p.B + b;
+  let qkvRow = row + (p.start - p.t0) * p.B;
 
   var q: array<f32, D>;
   var g: array<f32, D>; // dOut
@@ -52,7 +54,7 @@ fn main(
   var delta = 0.0;
   // @unroll
   for (var d = 0u; d < D; d++) {
-    q[d] = qkv[row * 3u * C + h * D + d] * p.scale;
+    q[d] = qkv[qkvRow * 3u * C + h * D + d] * p.scale;
     g[d] = dOut[row * C + h * D + d];
     delta += g[d] * out[row * C + h * D + d];
     dq[d] = 0.0;
@@ -98,9 +100,9 @@ fn main(
     let record = (((t + p.shift) * p.B + b) * p.H + h) * (2u * D + 2u);
     // @unroll
     for (var d = 0u; d < D; d++) {
-      let at = row * 3u * C + h * D + d;
+      let at = qkvRow * 3u * C + h * D + d;
       var old = 0.0;
-      if (p.beta != 0u) { old = dqkv[at]; }
+      if (ADD) { old = dqkv[at]; }
       dqkv[at] = old + dq[d] * p.scale;
       records[record + d] = q[d];
       records[record + D + d] = g[d];

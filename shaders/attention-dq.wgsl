@@ -7,14 +7,15 @@
 // Grid: one thread a query of a head, (t1-t0)*B*H, heads fastest.
 const D = 16u;
 const WG = 64u;
+const ADD = false; // dqkv is added to
 
 struct Params {
   t0: u32,
   t1: u32,
+  start: u32, // first column whose query is wanted
   B: u32,
   H: u32,
   scale: f32, // 1 / sqrt(D)
-  beta: u32,  // 0: dqkv is overwritten, 1: added to
   shift: u32, // query t is kept in row t + shift of records
 }
 
@@ -35,12 +36,13 @@ fn main(
   @builtin(local_invocation_index) lid: u32,
 ) {
   let i = (wid.x + wid.y * nwg.x) * WG + lid;
-  if (i >= (p.t1 - p.t0) * p.B * p.H) { return; }
+  if (i >= (p.t1 - p.start) * p.B * p.H) { return; }
   let C = p.H * D;
   let h = i % p.H;
   let row = i / p.H;
   let b = row % p.B;
-  let t = p.t0 + row / p.B;
+  let t = p.start + row / p.B;
+  let qkvRow = row + (p.start - p.t0) * p.B;
 
   var q: array<f32, D>;
   var g: array<f32, D>; // dOut
@@ -49,7 +51,7 @@ fn main(
   var rowDelta = 0.0;
   // @unroll
   for (var d = 0u; d < D; d++) {
-    q[d] = qkv[row * 3u * C + h * D + d] * p.scale;
+    q[d] = qkv[qkvRow * 3u * C + h * D + d] * p.scale;
     g[d] = dOut[row * C + h * D + d];
     rowDelta += g[d] * out[row * C + h * D + d];
     dq[d] = 0.0;
@@ -75,12 +77,12 @@ fn main(
 
   // @unroll
   for (var d = 0u; d < D; d++) {
-    let at = row * 3u * C + h * D + d;
+    let at = qkvRow * 3u * C + h * D + d;
     var old = 0.0;
-    if (p.beta != 0u) { old = dqkv[at]; }
+    if (ADD) { old = dqkv[at]; }
     dqkv[at] = old + dq[d] * p.scale;
   }
-  let record = (i + (p.t0 + p.shift) * p.B * p.H) * (2u * D + 2u);
+  let record = (i + (p.start + p.shift) * p.B * p.H) * (2u * D + 2u);
   // @unroll
   for (var d = 0u; d < D; d++) {
     records[record + d] = q[d];

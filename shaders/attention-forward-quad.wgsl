@@ -14,6 +14,7 @@ const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
 struct Params {
   t0: u32,
   t1: u32,
+  start: u32, // first column whose query is wanted
   B: u32,
   H: u32,
   scale: f32, // 1 / sqrt(D)
@@ -42,18 +43,19 @@ fn main(
   let C = p.H * D;
   let h = group % p.H;
   let b = group / p.H % p.B;
-  let tile = p.t0 + group / (p.H * p.B) * WG;
+  let tile = p.start + group / (p.H * p.B) * WG;
   if (tile >= p.t1) { return; }
   let lane = sid & 3u;
   let t = tile + (lid & ~3u) + lane;
   let tLast = min(tile + WG, p.t1) - 1u;
-  let row = (min(t, tLast) - p.t0) * p.B + b;
+  let row = (min(t, tLast) - p.start) * p.B + b;
+  let qkvRow = row + (p.start - p.t0) * p.B;
 
   var q: array<f32, D>;
   var o: array<f32, D>;
   // @unroll
   for (var d = 0u; d < D; d++) {
-    q[d] = qkv[row * 3u * C + h * D + d] * p.scale;
+    q[d] = qkv[qkvRow * 3u * C + h * D + d] * p.scale;
     o[d] = 0.0;
   }
 

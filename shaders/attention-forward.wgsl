@@ -11,6 +11,7 @@ const WG = 64u;
 struct Params {
   t0: u32,
   t1: u32,
+  start: u32, // first column whose query is wanted
   B: u32,
   H: u32,
   scale: f32, // 1 / sqrt(D)
@@ -33,18 +34,19 @@ fn main(
   @builtin(local_invocation_index) lid: u32,
 ) {
   let i = (wid.x + wid.y * nwg.x) * WG + lid;
-  if (i >= (p.t1 - p.t0) * p.B * p.H) { return; }
+  if (i >= (p.t1 - p.start) * p.B * p.H) { return; }
   let C = p.H * D;
   let h = i % p.H;
   let row = i / p.H;
   let b = row % p.B;
-  let t = p.t0 + row / p.B;
+  let t = p.start + row / p.B;
+  let qkvRow = row + (p.start - p.t0) * p.B;
 
   var q: array<f32, D>;
   var o: array<f32, D>;
   // @unroll
   for (var d = 0u; d < D; d++) {
-    q[d] = qkv[row * 3u * C + h * D + d] * p.scale;
+    q[d] = qkv[qkvRow * 3u * C + h * D + d] * p.scale;
     o[d] = 0.0;
   }
 

@@ -24,6 +24,7 @@ struct Params {
   bk: u32,
   bn: u32,
   bBatch: u32,
+  n0: u32, // column of C that this one begins at: bias and sums are whole
   c0: u32,
   cm: u32,
   cBatch: u32,
@@ -120,13 +121,13 @@ fn main(
   if (BIAS) {
     // @unroll
     for (var j = 0u; j < NJ; j++) {
-      shift[j] = bias[column[j]];
+      shift[j] = bias[p.n0 + column[j]];
     }
   }
   if (SUMS && ADD) {
     // @unroll
     for (var j = 0u; j < NJ; j++) {
-      sums[j] = side[column[j]];
+      sums[j] = side[p.n0 + column[j]];
     }
   }
   if (ADD) {
@@ -251,7 +252,7 @@ fn main(
   if (SUMS && m0 == 0u) {
     // @unroll
     for (var j = 0u; j < NJ; j++) {
-      side[column[j]] = sums[j];
+      side[p.n0 + column[j]] = sums[j];
     }
   }
   for (var i = 0u; i < MI; i++) {

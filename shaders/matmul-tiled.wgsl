@@ -20,6 +20,7 @@ struct Params {
   bk: u32,
   bn: u32,
   bBatch: u32,
+  n0: u32, // column of C that this one begins at: bias and sums are whole
   c0: u32,
   cm: u32,
   cBatch: u32,
@@ -137,9 +138,9 @@ fn main(
     if (SUMS && m0 == 0u && row == 0u && n < p.N && asked < tiles) {
       var old = 0.0;
       if (ADD) {
-        old = side[n];
+        old = side[p.n0 + n];
       }
-      side[n] = old + sums[j];
+      side[p.n0 + n] = old + sums[j];
     }
     // @unroll
     for (var i = 0u; i < RM; i++) {
@@ -148,7 +149,7 @@ fn main(
         let at = p.c0 + entry * p.cBatch + m * p.cm + n;
         var value = acc[RN * i + j];
         if (BIAS) {
-          value += bias[n];
+          value += bias[p.n0 + n];
         }
         if (RESIDUAL) {
           value += aux[at];

@@ -2,9 +2,9 @@
 // the K/V store; knows no tokens and no recurrence.
 import type { Gpu } from '../gpu/gpu.ts';
 import { attention, KvStore } from '../ops/attention.ts';
-import { LateGradients } from '../ops/late.ts';
+import { type Late, LateGradients, LateSums } from '../ops/late.ts';
 import { layernorm } from '../ops/layernorm.ts';
-import { linear } from '../ops/linear.ts';
+import { type LinearAttrs, linear } from '../ops/linear.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mlp } from '../ops/mlp.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
@@ -13,47 +13,61 @@ import type { Tensor } from '../tensor.ts';
 import type { ModelConfig } from './config.ts';
 import type { Parameters } from './parameters.ts';
 
-/** The linear maps of a block. */
-const MAPS = ['qkv', 'projection', 'mlpFirst', 'mlpSecond'] as const;
-type LateMaps = Readonly<Record<(typeof MAPS)[number], LateGradients>>;
+/** What passes of one column leave for `settle`, by the name of the parameters' layer. */
+interface LateStores {
+  readonly maps: ReadonlyMap<string, LateGradients>;
+  readonly norms: ReadonlyMap<string, LateSums>;
+  /** Column of the last pass of one column: passes are numbered from it, backward. */
+  readonly last: number;
+}
 
-/** A row's state across passes: a layer's K/V store and late weight gradients, and the left pads of each batch row. */
+const MAPS = ['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'];
+const NORMS = ['ln_1', 'ln_2'];
+
+/** A row's state across passes: a K/V store a layer, late parameter gradients, and the left pads of each batch row. */
 export interface RowState {
   readonly stores: readonly KvStore[];
-  /** Empty where no pass keeps rows. */
-  readonly late: readonly LateMaps[];
+  readonly late: LateStores | undefined;
   /** u32 [B]: first real column. */
   readonly first: Tensor;
   readonly B: number;
 }
 
 /**
- * Stores for `columns` columns of B rows. `first` stays the caller's. `late` is the number of passes of one column:
- * from two on, their weight gradients are computed together, by `settle`.
+ * Stores for `columns` columns of B rows. `first` stays the caller's. `single` are the columns [from, to) that run as
+ * passes of their own: from two on, their parameter gradients are computed together, by `settle`.
  */
-export function rowState(config: ModelConfig, first: Tensor, columns: number, late = 0): RowState {
+export function rowState(
+  config: ModelConfig,
+  first: Tensor,
+  columns: number,
+  single: { readonly from: number; readonly to: number } = { from: 0, to: 0 },
+): RowState {
   const { gpu, size: B } = first;
-  const layers = Array.from({ length: config.layers });
-  return {
-    stores: layers.map(() => KvStore.create(gpu, { columns, B, C: config.width })),
-    late: late < 2 ? [] : layers.map(() => lateMaps(gpu, late * B)),
-    first,
-    B,
+  const stores = Array.from({ length: config.layers }, () =>
+    KvStore.create(gpu, { columns, B, C: config.width }),
+  );
+  const passes = single.to - single.from;
+  const names = (of: readonly string[]): string[] =>
+    stores.flatMap((_, layer) => of.map(name => `h.${layer}.${name}`));
+  const late: LateStores = {
+    maps: new Map(names(MAPS).map(name => [name, new LateGradients(gpu, passes)])),
+    norms: new Map([...names(NORMS), 'ln_f'].map(name => [name, new LateSums(gpu, passes)])),
+    last: single.to - 1,
   };
+  return { stores, late: passes < 2 ? undefined : late, first, B };
 }
 
-function lateMaps(gpu: Gpu, rows: number): LateMaps {
-  return Object.fromEntries(MAPS.map(name => [name, new LateGradients(gpu, rows)])) as LateMaps;
-}
-
-/** Computes the weight gradients that are left, after the backward of the row's passes. */
+/** Computes the parameter gradients that are left, after the backward of the row's passes. */
 export function settle(state: RowState): void {
-  for (const maps of state.late) for (const gradients of Object.values(maps)) gradients.settle();
+  for (const gradients of state.late?.maps.values() ?? []) gradients.settle();
+  for (const sums of state.late?.norms.values() ?? []) sums.settle();
 }
 
 export function freeRowState(state: RowState): void {
   for (const store of state.stores) store.free();
-  for (const maps of state.late) for (const gradients of Object.values(maps)) gradients.free();
+  for (const gradients of state.late?.maps.values() ?? []) gradients.free();
+  for (const sums of state.late?.norms.values() ?? []) sums.free();
 }
 
 /**
@@ -84,14 +98,15 @@ export class Gpt {
    * before it serve only as keys and values, so the last block's output is not computed for them.
    */
   forward(tape: Tape, x: Tensor, state: RowState, t0: number, from = t0): Tensor {
+    const late = latePass(state, x, t0);
     let h = x;
     for (let layer = 0; layer < this.config.layers; layer++) {
       const skip = layer === this.config.layers - 1 ? (from - t0) * state.B : 0;
       const input = h;
-      const block = () => this.#block(tape, layer, input, state, t0, skip);
+      const block = () => this.#block(tape, layer, input, state, t0, skip, late);
       h = tape.gpu.scope(`block ${layer}`, () => tape.tidy(block));
     }
-    return this.#norm(tape, h, 'ln_f');
+    return this.#norm(tape, h, 'ln_f', late);
   }
 
   /** Logits of hidden states: hidden [R, C] times the transposed token embedding, [R, V]. */
@@ -99,40 +114,69 @@ export class Gpt {
     return tape.apply(matmul, { a: hidden, b: this.parameter('wte.weight') }, { transposeB: true });
   }
 
-  #block(tape: Tape, layer: number, x: Tensor, state: RowState, t0: number, skip: number): Tensor {
+  #block(
+    tape: Tape,
+    layer: number,
+    x: Tensor,
+    state: RowState,
+    t0: number,
+    skip: number,
+    late: LatePass | undefined,
+  ): Tensor {
     const name = `h.${layer}`;
-    const keep = x.shape[0] === state.B && t0 > 0;
-    const late = (map: (typeof MAPS)[number]): LateGradients | undefined =>
-      keep ? state.late[layer]?.[map] : undefined;
-    const normed = this.#norm(tape, x, `${name}.ln_1`);
-    const qkv = this.#linear(tape, normed, `${name}.attn.c_attn`, late('qkv'));
-    const attrs = { store: state.stores[layer]!, t0, first: state.first, heads: this.config.heads };
-    const heads = tape.apply(attention, { qkv }, attrs);
-    const [o, residual] = skip > 0 ? [heads, x].map(y => dropRows(tape, y, skip)) : [heads, x];
-    const afterAttention = this.#linear(tape, o!, `${name}.attn.c_proj`, late('projection'), residual!);
+    const normed = this.#norm(tape, x, `${name}.ln_1`, late);
+    // Columns before `from` are keys and values only: no query, and nothing after the attention.
+    const qkv = this.#linear(tape, normed, `${name}.attn.c_attn`, {
+      late: late?.map(`${name}.attn.c_attn`),
+      skip: skip > 0 ? { rows: skip, from: this.config.width } : undefined,
+    });
+    const from = t0 + skip / state.B;
+    const store = state.stores[layer]!;
+    const attrs = { store, t0, from, first: state.first, heads: this.config.heads };
+    const o = tape.apply(attention, { qkv }, attrs);
+    const residual = skip > 0 ? dropRows(tape, x, skip) : x;
+    const project = { late: late?.map(`${name}.attn.c_proj`) };
+    const afterAttention = this.#linear(tape, o, `${name}.attn.c_proj`, project, residual);
     const [w1, b1] = this.#map(`${name}.mlp.c_fc`);
     const [w2, b2] = this.#map(`${name}.mlp.c_proj`);
-    const inputs = { x: this.#norm(tape, afterAttention, `${name}.ln_2`), w1, b1, w2, b2 };
-    const [first, second] = [late('mlpFirst'), late('mlpSecond')];
-    const attrs2 = { late: first && second && { first, second } };
-    return tape.apply(mlp, { ...inputs, residual: afterAttention }, attrs2);
+    const inputs = { x: this.#norm(tape, afterAttention, `${name}.ln_2`, late), w1, b1, w2, b2 };
+    const mlpAttrs = {
+      late: late && { first: late.map(`${name}.mlp.c_fc`), second: late.map(`${name}.mlp.c_proj`) },
+    };
+    return tape.apply(mlp, { ...inputs, residual: afterAttention }, mlpAttrs);
   }
 
-  #norm(tape: Tape, x: Tensor, name: string): Tensor {
+  #norm(tape: Tape, x: Tensor, name: string, late: LatePass | undefined): Tensor {
     const gamma = this.parameter(`${name}.weight`);
     const beta = this.parameter(`${name}.bias`);
-    return tape.apply(layernorm, { x, gamma, beta }, { eps: this.config.layerNormEpsilon });
+    const attrs = { eps: this.config.layerNormEpsilon, late: late?.norm(name) };
+    return tape.apply(layernorm, { x, gamma, beta }, attrs);
   }
 
-  #linear(tape: Tape, x: Tensor, name: string, late: LateGradients | undefined, residual?: Tensor): Tensor {
+  #linear(tape: Tape, x: Tensor, name: string, attrs: LinearAttrs, residual?: Tensor): Tensor {
     const [w, b] = this.#map(name);
-    return tape.apply(linear, residual ? { x, w, b, residual } : { x, w, b }, { late });
+    return tape.apply(linear, residual ? { x, w, b, residual } : { x, w, b }, attrs);
   }
 
   /** Weight and bias of a linear map. */
   #map(name: string): [Tensor, Tensor] {
     return [this.parameter(`${name}.weight`), this.parameter(`${name}.bias`)];
   }
+}
+
+/** Where a pass of one column leaves what its parameter gradients need. */
+interface LatePass {
+  map(name: string): Late<LateGradients>;
+  norm(name: string): Late<LateSums>;
+}
+
+function latePass({ late, B }: RowState, x: Tensor, t0: number): LatePass | undefined {
+  if (!late || x.shape[0] !== B || t0 > late.last || t0 === 0) return undefined;
+  const pass = late.last - t0;
+  return {
+    map: name => ({ store: late.maps.get(name)!, pass }),
+    norm: name => ({ store: late.norms.get(name)!, pass }),
+  };
 }
 
 function dropRows(tape: Tape, x: Tensor, rows: number): Tensor {

@@ -86,9 +86,11 @@ export class LatentRow {
       columns: positions,
       recorded,
     });
-    const latents = Math.max(0, ...batch.latents);
     const first = this.own(upload(tape.gpu, batch.first, [batch.B]));
-    this.state = rowState(model.config, first, columns, recorded ? latents - 1 : 0);
+    const latents = batch.latents.reduce((most, count) => Math.max(most, count), 0);
+    // All latents but the last, which runs together with the text.
+    const single = { from: batch.latentStart, to: batch.latentStart + Math.max(0, latents - 1) };
+    this.state = rowState(model.config, first, columns, recorded ? single : undefined);
   }
 
   /** Keeps a tensor until `release`. */

@@ -1,6 +1,7 @@
 // Causal multi-head attention of one pass over columns [t0, t1) of a row, against a K/V store of all columns.
 // Knows the store's layout and which form of the kernels an adapter runs; knows no projections: qkv comes in.
 import type { Gpu, Launch } from '../gpu/gpu.ts';
+import type { Constants } from '../gpu/shader.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 
@@ -42,11 +43,11 @@ export class KvStore {
   }
 
   /**
-   * Room for the records of columns [t0, t1): the tensor [columns*B, heads, 2D+2], made at the first backward so
+   * Room for the records of the queries of columns [from, t1) of the pass from t0: the tensor [columns*B, heads, 2D+2], made at the first backward so
    * that inference pays nothing, and the `shift` by which column t lies in row t + shift. Filled rows stay at the
    * end; unrecorded passes take none, hence the shift. The first pass (t0 = 0) ends the step.
    */
-  record(t0: number, t1: number, heads: number): { records: Tensor; shift: number } {
+  record(t0: number, from: number, t1: number, heads: number): { records: Tensor; shift: number } {
     if (t1 > this.#earliest)
       throw new Error(
         `attention: columns [${t0}, ${t1}) run backward after a pass from column ${this.#earliest}; ` +
@@ -54,7 +55,7 @@ export class KvStore {
       );
     const shift = this.#recordStart - t1;
     this.#records ??= empty(this.#gpu, [this.columns * this.B, heads, (2 * this.C) / heads + 2]);
-    this.#recordStart = shift + t0;
+    this.#recordStart = shift + from;
     this.#earliest = t0;
     if (t0 === 0) this.reset();
     return { records: this.#records, shift };
@@ -83,6 +84,8 @@ export interface AttentionAttrs {
   readonly store: KvStore;
   /** First column of the pass; its number of columns is that of qkv's rows over B. */
   readonly t0: number;
+  /** First column whose output is wanted, t0 by default: those before it serve as keys and values only. */
+  readonly from?: number;
   /** u32 [B]: the first real column of each row. Keys before it (left pads) are seen by no query. */
   readonly first: Tensor;
   readonly heads: number;
@@ -98,6 +101,7 @@ const UNROLL_LIMIT = 64;
 
 interface Sizes {
   readonly t0: number;
+  readonly from: number;
   readonly t1: number;
   readonly B: number;
   readonly H: number;
@@ -106,9 +110,9 @@ interface Sizes {
 }
 
 /**
- * out [Tp*B, C] of qkv [Tp*B, 3C] (row (t-t0)*B + b: q, k, v, each its heads side by side), for columns
+ * out [(t0+Tp-from)*B, C] of qkv [Tp*B, 3C] (row (t-t0)*B + b: q, k, v, each its heads side by side), for columns
  * [t0, t0+Tp): softmax(q·kᵀ / sqrt(D)) v over the keys [first[b], t] of the store, to which the pass's own
- * keys and values are appended first. Head width D = C/H is 1 to 128. Columns before `first` give zeros.
+ * keys and values are appended first. Head width D = C/H is 1 to 128. Columns before `first` give zeros, those before `from` nothing.
  * Formula: Vaswani et al. 2017 (arXiv 1706.03762) eq. 1; as FlashAttention-2 (arXiv 2307.08691) computes it.
  *
  * The backward of every recorded pass must run, last to first, even where nothing but its keys and values was used.
@@ -120,7 +124,7 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
 
   forward(gpu, { qkv }, attrs) {
     const sizes = check(qkv, attrs);
-    const { t0, t1, B, H, D, C } = sizes;
+    const { t0, from, t1, B, H, D, C } = sizes;
     const { kv } = attrs.store;
     const rows = (t1 - t0) * B;
     // kv[t0:t1] = k, v
@@ -129,13 +133,13 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     const copy = { groups: rows * chunks, consts, unroll: true };
     gpu.run('kv-append', { qkv, kv }, { C, row0: t0 * B, rows, chunks }, copy);
     // out, lse = softmax(q · kᵀ * scale) · v
-    const output = empty(gpu, [rows, C]);
-    const lse = empty(gpu, [rows, H]);
-    const { kernel, how } = pick(gpu, 'attention-forward', sizes, attrs.form);
+    const output = empty(gpu, [(t1 - from) * B, C]);
+    const lse = empty(gpu, [(t1 - from) * B, H]);
+    const { kernel, how } = pick(gpu, 'attention-forward', t1 - from, sizes, attrs.form);
     gpu.run(
       kernel,
       { qkv, kv, first: attrs.first, out: output, lse },
-      { t0, t1, B, H, scale: D ** -0.5 },
+      { t0, t1, start: from, B, H, scale: D ** -0.5 },
       how,
     );
     return { output, saved: { lse } };
@@ -145,17 +149,18 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     const { store, first, form } = attrs;
     const { kv, columns: end } = store;
     const sizes = check(qkv, attrs);
-    const { t0, t1, B, H, D } = sizes;
-    const { records, shift } = store.record(t0, t1, H);
-    const beta = d.qkv?.beta ?? 0;
+    const { t0, from, t1, B, H, D } = sizes;
+    const { records, shift } = store.record(t0, from, t1, H);
+    const ADD = d.qkv?.beta === 1;
     // Earlier passes need the records even where this one's gradient is not wanted.
     const dqkv = d.qkv?.tensor ?? empty(gpu, qkv.shape);
     // forward: out, lse = softmax(q · kᵀ * scale) · v
-    const dq = pick(gpu, 'attention-dq', sizes, form);
+    const dq = pick(gpu, 'attention-dq', t1 - from, sizes, form, { ADD });
     const bind = { qkv, kv, first, out: output, dOut: dOutput, lse, dqkv, records };
-    gpu.run(dq.kernel, bind, { t0, t1, B, H, scale: D ** -0.5, beta, shift }, dq.how);
-    const dkv = pick(gpu, 'attention-dkv', sizes, form);
-    if (d.qkv) gpu.run(dkv.kernel, { kv, first, records, dqkv }, { t0, t1, B, H, beta, shift, end }, dkv.how);
+    gpu.run(dq.kernel, bind, { t0, t1, start: from, B, H, scale: D ** -0.5, shift }, dq.how);
+    const dkv = pick(gpu, 'attention-dkv', t1 - t0, sizes, form, { ADD });
+    if (d.qkv)
+      gpu.run(dkv.kernel, { kv, first, records, dqkv }, { t0, t1, start: from, B, H, shift, end }, dkv.how);
     else dqkv.free();
   },
 };
@@ -167,21 +172,22 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
 function pick(
   gpu: Gpu,
   name: string,
-  { t0, t1, B, H, D }: Sizes,
-  form?: AttentionForm,
+  columns: number,
+  { B, H, D }: Sizes,
+  form: AttentionForm | undefined,
+  more: Constants = {},
 ): { kernel: string; how: Launch } {
-  const columns = t1 - t0;
   const shared = gpu.cpuRun && gpu.features.has('subgroups') && columns > 1;
   const quad = (form ?? (shared ? 'quad' : 'plain')) === 'quad';
   const WG = gpu.cpuRun ? 4 : 64;
   const groups = quad ? Math.ceil(columns / WG) * B * H : Math.ceil((columns * B * H) / WG);
   return {
     kernel: quad ? `${name}-quad` : name,
-    how: { groups, consts: { D, WG }, unroll: D <= UNROLL_LIMIT },
+    how: { groups, consts: { D, WG, ...more }, unroll: D <= UNROLL_LIMIT },
   };
 }
 
-function check(qkv: Tensor, { store, t0, first, heads }: AttentionAttrs): Sizes {
+function check(qkv: Tensor, { store, t0, first, heads, from = t0 }: AttentionAttrs): Sizes {
   const { B, C, columns } = store;
   const D = C / heads;
   const [rows = 0, width = 0] = qkv.shape;
@@ -193,7 +199,9 @@ function check(qkv: Tensor, { store, t0, first, heads }: AttentionAttrs): Sizes 
     throw new Error(`attention: qkv must be [columns*B, 3C]: ${shapes}`);
   if (!Number.isInteger(t0) || t0 < 0 || t1 > columns)
     throw new Error(`attention: columns [${t0}, ${t1}) are not in the store: ${shapes}`);
+  if (!Number.isInteger(from) || from < t0 || from >= t1)
+    throw new Error(`attention: no outputs from column ${from} in [${t0}, ${t1})`);
   if (first.size !== B || first.dtype !== 'u32')
     throw new Error(`attention: first must be u32 [B]: ${shapes}`);
-  return { t0, t1, B, H: heads, D, C };
+  return { t0, from, t1, B, H: heads, D, C };
 }

@@ -2,6 +2,7 @@
 
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
+import type { Late, LateSums } from './late.ts';
 import { ceilDiv, defaultRowForm, expectShape, type RowForm, widthOf } from './launch.ts';
 import { sumRows } from './reduce.ts';
 
@@ -12,6 +13,8 @@ export interface LayernormAttrs {
   readonly eps: number;
   /** Layout of the kernels; by adapter and shape where it is not given. */
   readonly form?: RowForm;
+  /** Where passes of one column leave the sums of their rows. */
+  readonly late?: Late<LateSums> | undefined;
 }
 
 type Saved = { mean: Tensor; rstd: Tensor };
@@ -51,8 +54,14 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
     const ROWS = wide ? 4 : rowsPerThread(M);
     const PARTS = d.gamma !== undefined || d.beta !== undefined;
     const blocks = ceilDiv(M, ROWS);
-    const gammaParts = empty(gpu, PARTS ? [blocks, C] : [1]);
-    const betaParts = empty(gpu, PARTS ? [blocks, C] : [1]);
+    const { late } = attrs;
+    const both = d.gamma?.beta === 1 && d.beta?.beta === 1;
+    const kept =
+      late && both
+        ? late.store.place(late.pass, [blocks, C], { gamma: d.gamma.tensor, beta: d.beta.tensor })
+        : undefined;
+    const gammaParts = kept?.gamma ?? empty(gpu, PARTS ? [blocks, C] : [1]);
+    const betaParts = kept?.beta ?? empty(gpu, PARTS ? [blocks, C] : [1]);
     const dx = d.x?.tensor ?? empty(gpu, x.shape);
     gpu.run(
       wide ? 'layernorm-backward-workgroup' : 'layernorm-backward',
@@ -61,6 +70,7 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
       { groups: wide ? blocks : ceilDiv(blocks, 16), consts: { ROWS, PARTS }, unroll: true },
     );
     if (!d.x) dx.free();
+    if (kept) return;
     if (d.gamma) sumRows(gpu, gammaParts, d.gamma);
     if (d.beta) sumRows(gpu, betaParts, d.beta);
     gammaParts.free();

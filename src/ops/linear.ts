@@ -2,7 +2,7 @@
 import { copy } from '../flat.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { type LateGradients, weightGradients } from './late.ts';
+import { type Late, type LateGradients, weightGradients } from './late.ts';
 import { type MatmulVariant, product } from './product.ts';
 import { sumRows } from './reduce.ts';
 
@@ -11,25 +11,29 @@ type Inputs = { x: Tensor; w: Tensor; b?: Tensor; residual?: Tensor };
 export interface LinearAttrs {
   readonly variant?: MatmulVariant;
   /** Where passes of one column keep what their weight gradient needs. */
-  readonly late?: LateGradients | undefined;
+  readonly late?: Late<LateGradients> | undefined;
+  /** Of the first `rows` rows only the outputs from column `from` on are wanted; their other dy must be zero. */
+  readonly skip?: { readonly rows: number; readonly from: number } | undefined;
 }
 
 /** y = x·w + b + residual with x [M, K], w [K, N] (GPT-2's "Conv1D" form), b [N], residual [M, N]. */
 export const linear: Op<Inputs, LinearAttrs> = {
   name: 'linear',
   passes: ['residual'],
-  forward(gpu, { x, w, b, residual }, { variant }) {
+  forward(gpu, { x, w, b, residual }, { variant, skip }) {
     const y = empty(gpu, [...x.shape.slice(0, -1), w.shape.at(-1)!]);
     const X = { matrix: x, transposed: false };
     const W = { matrix: w, transposed: false };
-    product(gpu, X, W, { tensor: y, beta: 0 }, { variant, bias: b, residual });
+    const ranges = skip && [{ m1: skip.rows, n0: skip.from }, { m0: skip.rows }];
+    product(gpu, X, W, { tensor: y, beta: 0 }, { variant, bias: b, residual, ranges });
     return { output: y, saved: {} };
   },
-  backward(gpu, { inputs: { x, w }, attrs: { variant, late } }, dy, d) {
+  backward(gpu, { inputs: { x, w }, attrs: { variant, late, skip } }, dy, d) {
     // y = x·w + b + residual
     const dY = { matrix: dy, transposed: false };
-    if (d.x) product(gpu, dY, { matrix: w, transposed: true }, d.x, { variant });
-    if (d.w) weightGradients(gpu, x, dy, d.w, d.b, late);
+    const ranges = skip && [{ m1: skip.rows, k0: skip.from }, { m0: skip.rows }];
+    if (d.x) product(gpu, dY, { matrix: w, transposed: true }, d.x, { variant, ranges });
+    if (d.w) weightGradients(gpu, x, dy, d.w, d.b, late, variant);
     else if (d.b) sumRows(gpu, dy, d.b);
     if (d.residual) copy(dy, d.residual.tensor, d.residual.beta);
   },

@@ -1,9 +1,10 @@
 // GPT-2's feed-forward layer: two linear maps with GELU between, and the residual sum. One op, so that GELU and its
 // slope run in the dispatches of the products beside them.
 import { copy } from '../flat.ts';
+import type { Gpu } from '../gpu/gpu.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { type LateGradients, weightGradients } from './late.ts';
+import { type Late, type LateGradients, weightGradients } from './late.ts';
 import { type MatmulVariant, type Operand, product } from './product.ts';
 import { sumRows } from './reduce.ts';
 
@@ -15,7 +16,7 @@ type Saved = { h: Tensor; g: Tensor };
 export interface MlpAttrs {
   readonly variant?: MatmulVariant;
   /** Where passes of one column keep what the gradients of w1 and w2 need. */
-  readonly late?: { readonly first: LateGradients; readonly second: LateGradients } | undefined;
+  readonly late?: { readonly first: Late<LateGradients>; readonly second: Late<LateGradients> } | undefined;
 }
 
 /**
@@ -24,11 +25,11 @@ export interface MlpAttrs {
 export const mlp: Op<Inputs, MlpAttrs, Saved> = {
   name: 'mlp',
   passes: ['residual'],
-  forward(gpu, { x, w1, b1, w2, b2, residual }, { variant }) {
+  forward(gpu, { x, w1, b1, w2, b2, residual }, { variant, late }) {
     const inner = w1.shape.at(-1)!;
     const rows = x.size / x.shape.at(-1)!;
     const h = empty(gpu, [rows, inner]);
-    const g = empty(gpu, [rows, inner]);
+    const g = placed(gpu, late?.second, 'x', [rows, inner]);
     const y = empty(gpu, [...x.shape.slice(0, -1), w2.shape.at(-1)!]);
     // h = x·w1 + b1, g = gelu(h)
     product(gpu, plain(x), plain(w1), { tensor: g, beta: 0 }, { variant, bias: b1, gelu: h });
@@ -38,19 +39,29 @@ export const mlp: Op<Inputs, MlpAttrs, Saved> = {
   },
   backward(gpu, { inputs: { x, w1, w2 }, attrs: { variant, late }, saved: { h, g } }, dy, d) {
     // y = g·w2 + b2 + residual
-    if (d.w2) weightGradients(gpu, g, dy, d.w2, d.b2, late?.second);
+    if (d.w2) weightGradients(gpu, g, dy, d.w2, d.b2, late?.second, variant);
     else if (d.b2) sumRows(gpu, dy, d.b2);
     if (d.residual) copy(dy, d.residual.tensor, d.residual.beta);
     if (!d.x && !d.w1 && !d.b1) return;
     // h = x·w1 + b1, g = gelu(h)
-    const dh = empty(gpu, h.shape);
+    const dh = placed(gpu, late?.first, 'dy', [h.shape[0]!, h.shape[1]!]);
     product(gpu, plain(dy), transposed(w2), { tensor: dh, beta: 0 }, { variant, geluAt: h });
-    if (d.w1) weightGradients(gpu, x, dh, d.w1, d.b1, late?.first);
+    if (d.w1) weightGradients(gpu, x, dh, d.w1, d.b1, late?.first, variant);
     else if (d.b1) sumRows(gpu, dh, d.b1);
     if (d.x) product(gpu, plain(dh), transposed(w1), d.x, { variant });
     dh.free();
   },
 };
+
+/** A tensor where it is to be kept, if it is. */
+function placed(
+  gpu: Gpu,
+  late: Late<LateGradients> | undefined,
+  side: 'x' | 'dy',
+  shape: readonly [number, number],
+): Tensor {
+  return late?.store.place(side, late.pass, shape) ?? empty(gpu, shape);
+}
 
 function plain(matrix: Tensor): Operand {
   return { matrix, transposed: false };

@@ -26,9 +26,11 @@ const FORMS = {
   'tiled-16x16': { kernel: 'matmul-tiled', rows: 16, columns: 16, parts: 1 },
   'tiled-32x32-split': { kernel: 'matmul-tiled', rows: 32, columns: 32, parts: 8 },
   'quad-32x32': { kernel: 'matmul-quad', rows: 32, columns: 32, parts: 1 },
+  'quad-16x32': { kernel: 'matmul-quad', rows: 16, columns: 32, parts: 1 },
   'quad-16x16': { kernel: 'matmul-quad', rows: 16, columns: 16, parts: 1 },
   'quad-4x32': { kernel: 'matmul-quad', rows: 4, columns: 32, parts: 1 },
   'vec-32x32': { kernel: 'matmul-quad-vec', rows: 32, columns: 32, parts: 1 },
+  'vec-16x32': { kernel: 'matmul-quad-vec', rows: 16, columns: 32, parts: 1 },
   'vec-16x16': { kernel: 'matmul-quad-vec', rows: 16, columns: 16, parts: 1 },
   'vec-4x32': { kernel: 'matmul-quad-vec', rows: 4, columns: 32, parts: 1 },
 } as const;
@@ -44,6 +46,8 @@ export interface ProductShape {
   readonly transposeB: boolean;
   /** Something follows the product in its dispatch, which a split one could not do. */
   readonly epilogue: boolean;
+  /** All offsets and strides are multiples of four; where absent, those of whole matrices are meant. */
+  readonly aligned?: boolean;
 }
 
 /** The variants that give this product right on this device, whatever their speed. */
@@ -61,22 +65,26 @@ function runs(gpu: Gpu, name: MatmulVariant, shape: ProductShape): boolean {
   const aContiguous = transposeA ? M : K;
   const bContiguous = transposeB ? K : N;
   const fours = K % 4 === 0 && aContiguous % 4 === 0 && bContiguous % 4 === 0;
-  return fours && !(transposeA && (transposeB || rows < 16));
+  return fours && shape.aligned !== false && !(transposeA && (transposeB || rows < 16));
 }
 
-/** Multiply-adds from which a tile of 32 × 32 earns back its compile time on SwiftShader (0.3 s against 0.1 s). */
-const LARGE = 2 ** 18;
+/**
+ * Multiply-adds from which a tile of 32 × 32 earns back its compile time on SwiftShader: 0.7 s where 16 × 32 takes
+ * 0.3 s and is a tenth slower.
+ */
+const LARGE = 2 ** 27;
 
 /** The form used when nothing was measured; docs/log.md has the figures. */
 export function defaultVariant(gpu: Gpu, shape: ProductShape): MatmulVariant {
   const { M, N, K } = shape;
+  const swiftshader = gpu.info.device.includes('swiftshader');
   if (!gpu.cpuRun || !gpu.features.has('subgroups')) {
     if (M <= 16) return N <= 256 ? 'tiled-16x16' : 'tiled-16x64';
     // Enough workgroups to fill a GPU come before large tiles.
     return M * N >= 2 ** 18 ? 'tiled-64x64' : 'tiled-32x32';
   }
-  const large = gpu.info.device.includes('swiftshader') && M > 16 && N > 16 && M * N * K >= LARGE;
-  const tile = M <= 4 ? '4x32' : large ? '32x32' : '16x16';
+  // LLVM, under llvmpipe, has 16 registers of eight lanes and spills from 16 × 16 on; SwiftShader spills anyway.
+  const tile = M <= 4 ? '4x32' : !swiftshader || N <= 16 ? '16x16' : M * N * K < LARGE ? '16x32' : '32x32';
   return runs(gpu, `vec-${tile}`, shape) ? `vec-${tile}` : `quad-${tile}`;
 }
 
@@ -94,6 +102,11 @@ export interface ProductOptions {
   readonly geluAt?: Tensor | undefined;
   /** Takes the column sums of B [N]: with dW = Xᵀ·dY that is the gradient of the bias. */
   readonly columnSums?: Slot | undefined;
+  /**
+   * Only these parts are wanted: rows [m0, m1), columns [n0, n1), inner indices [k0, k1), each the whole by default.
+   * Where the device's limits cut the product anyway, all of it is computed.
+   */
+  readonly ranges?: readonly Partial<Part>[] | undefined;
   readonly variant?: MatmulVariant | undefined;
 }
 
@@ -116,38 +129,47 @@ export function product(gpu: Gpu, a: Operand, b: Operand, out: Slot, options: Pr
       `matmul: [${a.matrix.shape}]${a.transposed ? 'ᵀ' : ''} · [${b.matrix.shape}]${b.transposed ? 'ᵀ' : ''} does not make [${out.tensor.shape}]`,
     );
   const whole: Part = { m0: 0, m1: M, n0: 0, n1: N, k0: 0, k1: K };
-  const parts = split(gpu, a, b, out, whole, batch);
+  const cuts = split(gpu, a, b, out, whole, batch);
+  // What is bound in parts by views is computed whole.
+  const ranges = cuts.length === 1 ? options.ranges : undefined;
+  const parts = ranges?.map((range): Part => ({ ...whole, ...range })) ?? cuts;
   const { columnSums } = options;
   const sumsHere = columnSums && parts.length === 1 && columnSums.beta === out.beta && !b.transposed;
   if (columnSums && !sumsHere) sumRows(gpu, b.matrix, columnSums);
-  if ((options.gelu || options.geluAt) && parts.some(part => part.k1 - part.k0 < K))
+  if ((options.gelu || options.geluAt) && !ranges && parts.some(part => part.k1 - part.k0 < K))
     throw new Error(`matmul: [${K}, ${N}] is over the binding limit, and GELU cannot follow a part of a sum`);
   const none = empty(gpu, [1]);
   for (const part of parts) {
     const { m0, m1, n0, n1, k0, k1 } = part;
     // A part is cut from a matrix's rows by a view, from its columns by an offset.
-    const rows = (x: Tensor): Tensor => (batch > 1 ? x : x.view([M, N]).rows(m0, m1));
-    const aView = batch > 1 ? a.matrix : a.transposed ? a.matrix.rows(k0, k1) : a.matrix.rows(m0, m1);
-    const bView = batch > 1 ? b.matrix : b.transposed ? b.matrix.rows(n0, n1) : b.matrix.rows(k0, k1);
+    const unviewed = batch > 1 || ranges !== undefined;
+    const rows = (x: Tensor): Tensor => (unviewed ? x : x.view([M, N]).rows(m0, m1));
+    const aView = unviewed ? a.matrix : a.transposed ? a.matrix.rows(k0, k1) : a.matrix.rows(m0, m1);
+    const bView = unviewed ? b.matrix : b.transposed ? b.matrix.rows(n0, n1) : b.matrix.rows(k0, k1);
+    const am = a.transposed ? 1 : aColumns;
+    const ak = a.transposed ? aColumns : 1;
+    const bk = b.transposed ? 1 : bColumns;
+    const bn = b.transposed ? bColumns : 1;
     const params = {
       M: m1 - m0,
       N: n1 - n0,
       K: k1 - k0,
       batch,
-      a0: a.transposed ? m0 : k0,
-      am: a.transposed ? 1 : aColumns,
-      ak: a.transposed ? aColumns : 1,
+      a0: ranges ? m0 * am + k0 * ak : a.transposed ? m0 : k0,
+      am,
+      ak,
       aBatch: aRows * aColumns,
-      b0: b.transposed ? k0 : 0,
-      bk: b.transposed ? 1 : bColumns,
-      bn: b.transposed ? bColumns : 1,
+      b0: ranges ? k0 * bk + n0 * bn : b.transposed ? k0 : 0,
+      bk,
+      bn,
       bBatch: bRows * bColumns,
-      c0: n0,
+      n0,
+      c0: ranges ? m0 * N + n0 : n0,
       cm: N,
       cBatch: M * N,
     };
-    const first = k0 === 0;
-    const bias = first ? options.bias?.view([N, 1]).rows(n0, n1) : undefined;
+    const first = ranges !== undefined || k0 === 0;
+    const bias = first ? options.bias : undefined;
     const residual = first ? options.residual : undefined;
     const { gelu, geluAt } = options;
     // What is not asked for still needs a buffer to bind: B for what would be read, a tensor of one for the rest.
@@ -172,7 +194,8 @@ export function product(gpu: Gpu, a: Operand, b: Operand, out: Slot, options: Pr
   none.free();
 }
 
-interface Part {
+/** A box of the product's index space. */
+export interface Part {
   readonly m0: number;
   readonly m1: number;
   readonly n0: number;
@@ -225,16 +248,27 @@ type Params = Readonly<Record<string, number>> & {
   readonly N: number;
   readonly K: number;
   readonly batch: number;
+  readonly a0: number;
+  readonly am: number;
   readonly ak: number;
+  readonly aBatch: number;
+  readonly b0: number;
   readonly bk: number;
+  readonly bn: number;
+  readonly bBatch: number;
 };
+
+/** Whether loads of four values can be used: every offset and every stride but 1 is a multiple of four. */
+function aligned({ a0, am, ak, aBatch, b0, bk, bn, bBatch }: Params): boolean {
+  return [a0, aBatch, b0, bBatch, am, ak, bk, bn].every(x => x === 1 || x % 4 === 0);
+}
 
 /** Shapes of one class run alike: sizes to the next power of two, and what decides which variants run at all. */
 export function shapeClass(shape: ProductShape): string {
-  const { M, N, K, transposeA, transposeB, epilogue } = shape;
+  const { M, N, K, transposeA, transposeB, epilogue, aligned } = shape;
   const size = (x: number): number => 2 ** Math.ceil(Math.log2(x));
   const form = `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}${epilogue ? ' epilogue' : ''}`;
-  const fours = M % 4 === 0 && N % 4 === 0 && K % 4 === 0 ? ' fours' : '';
+  const fours = aligned !== false && [M, N, K].every(x => x % 4 === 0) ? ' fours' : '';
   return `${size(M)}x${size(N)}x${size(K)} ${form}${fours}`;
 }
 
@@ -261,6 +295,7 @@ function launch(
     transposeA,
     transposeB,
     epilogue: batch > 1 || Object.values(after).includes(true),
+    aligned: aligned(params),
   };
   const name = asked && runs(gpu, asked, shape) ? asked : choose(gpu, shape);
   const { parts } = FORMS[name];

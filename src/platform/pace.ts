@@ -28,7 +28,8 @@ function install(): void {
   installed = true;
   const immediate = globalThis.setImmediate;
   const native = (callback: unknown): boolean =>
-    typeof callback === 'function' && Function.prototype.toString.call(callback).endsWith('{ [native code] }');
+    typeof callback === 'function' &&
+    Function.prototype.toString.call(callback).endsWith('{ [native code] }');
   const pacing = (callback: (...given: unknown[]) => void, ...given: unknown[]): unknown =>
     paced > 0 && native(callback)
       ? setTimeout(callback, MILLISECONDS, ...given)

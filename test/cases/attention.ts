@@ -135,7 +135,7 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
   attrs(gpu, { B, H, first }, { T, D }) {
     const store = KvStore.create(gpu, { columns: T, B, C: H * D });
     const columns = upload(gpu, first, [B]);
-    const { records } = store.record(0, T, H);
+    const { records } = store.record(0, 0, T, H);
     return {
       attrs: { store, t0: 0, first: columns, heads: H },
       owned: { kv: store.kv, records, first: columns },

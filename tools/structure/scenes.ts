@@ -132,6 +132,21 @@ const others: readonly Scene[] = [
         await read(y),
         Float32Array.from({ length: 64 }, (_, t) => t + 1),
       );
+      const x = upload(
+        gpu,
+        Float32Array.from({ length: 256 }, (_, i) => i),
+        [256],
+      );
+      const copied = empty(gpu, [256]);
+      gpu.run('stream-ceiling', { x, y: copied }, { count: 64 }, { groups: 1, consts: { STEPS: 1 } });
+      same('copied', await read(copied), await read(x));
+      gpu.run('cached-ceiling', { x, y }, { size: 64, turns: 2 }, { groups: 1, consts: { STEPS: 1 } });
+      // Twice the sum of thread t's four values from 4t on.
+      same(
+        'y',
+        await read(y),
+        Float32Array.from({ length: 64 }, (_, t) => 2 * (16 * t + 6)),
+      );
     },
   },
   {
