@@ -157,8 +157,8 @@ fn main(
   let aStep = p.ak / 4u;
   let bStep = p.bk / 4u;
   for (var k = 0u; k < p.K; k += 4u) {
-    var xs: array<f32, 4u * MI>;
-    var bs: array<f32, 4u * NJ>;
+    var xs: array<f32, 4u * MI>; // written first: by the loop below
+    var bs: array<f32, 4u * NJ>; // written first: by the loop below
     if (A_M) {
       // @unroll
       for (var u = 0u; u < 4u; u++) {
@@ -214,10 +214,10 @@ fn main(
     }
     // @unroll
     for (var i = 0u; i < MI; i++) {
-      var own: array<f32, 4>;
-      var x1: array<f32, 4>;
-      var x2: array<f32, 4>;
-      var x3: array<f32, 4>;
+      var own: array<f32, 4>; // written first: by the loop below
+      var x1: array<f32, 4>; // written first: by the loop below
+      var x2: array<f32, 4>; // written first: by the loop below
+      var x3: array<f32, 4>; // written first: by the loop below
       // @unroll
       for (var u = 0u; u < 4u; u++) {
         own[u] = xs[u * MI + i];

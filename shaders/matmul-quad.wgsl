@@ -138,7 +138,7 @@ fn main(
 
   var k = 0u;
   for (; k + KU <= p.K; k += KU) {
-    var bs: array<f32, KU * NJ>;
+    var bs: array<f32, KU * NJ>; // written first: by the loop below
     // @unroll
     for (var u = 0u; u < KU; u++) {
       // @unroll
@@ -157,10 +157,10 @@ fn main(
     }
     // @unroll
     for (var i = 0u; i < MI; i++) {
-      var own: array<f32, KU>;
-      var x1: array<f32, KU>;
-      var x2: array<f32, KU>;
-      var x3: array<f32, KU>;
+      var own: array<f32, KU>; // written first: by the loop below
+      var x1: array<f32, KU>; // written first: by the loop below
+      var x2: array<f32, KU>; // written first: by the loop below
+      var x3: array<f32, KU>; // written first: by the loop below
       // @unroll
       for (var u = 0u; u < KU; u++) {
         own[u] = a[aAt[i] + (k + u) * p.ak];
@@ -189,7 +189,7 @@ fn main(
     }
   }
   for (; k < p.K; k++) {
-    var bs: array<f32, NJ>;
+    var bs: array<f32, NJ>; // written first: by the loop below
     // @unroll
     for (var j = 0u; j < NJ; j++) {
       bs[j] = b[bAt[j] + k * p.bk];

@@ -105,8 +105,8 @@ fn main(
     }
     workgroupBarrier();
     for (var k = 0u; k < DEPTH; k++) {
-      var x: array<f32, RM>;
-      var y: array<f32, RN>;
+      var x: array<f32, RM>; // written first: by the loop below
+      var y: array<f32, RN>; // written first: by the loop below
       // @unroll
       for (var i = 0u; i < RM; i++) {
         x[i] = aTile[k * A_STRIDE + row + 16u * i];

@@ -70,6 +70,8 @@ export class Gpu {
   readonly features: ReadonlySet<string>;
   /** The adapter runs on the CPU (SwiftShader, llvmpipe): registers are cheap there, barriers dear. */
   readonly cpuRun: boolean;
+  /** The CPU runs it through SwiftShader, whose compiler is quick and simple; the others use LLVM. */
+  readonly swiftshader: boolean;
   readonly poison: boolean;
   readonly pool: BufferPool;
   readonly profiler: Profiler | undefined;
@@ -96,9 +98,9 @@ export class Gpu {
     this.device = device;
     this.info = info;
     this.features = new Set(device.features);
-    this.cpuRun = /swiftshader|llvmpipe|lavapipe|warp/i.test(
-      `${info.architecture} ${info.device} ${info.description}`,
-    );
+    const names = `${info.architecture} ${info.device} ${info.description}`;
+    this.cpuRun = /swiftshader|llvmpipe|lavapipe|warp/i.test(names);
+    this.swiftshader = /swiftshader/i.test(names);
     this.poison = options.poison ?? false;
     this.limits = {
       maxBinding: Math.min(

@@ -77,14 +77,13 @@ const LARGE = 2 ** 27;
 /** The form used when nothing was measured; docs/log.md has the figures. */
 export function defaultVariant(gpu: Gpu, shape: ProductShape): MatmulVariant {
   const { M, N, K } = shape;
-  const swiftshader = gpu.info.device.includes('swiftshader');
   if (!gpu.cpuRun || !gpu.features.has('subgroups')) {
     if (M <= 16) return N <= 256 ? 'tiled-16x16' : 'tiled-16x64';
     // Enough workgroups to fill a GPU come before large tiles.
     return M * N >= 2 ** 18 ? 'tiled-64x64' : 'tiled-32x32';
   }
   // LLVM, under llvmpipe, has 16 registers of eight lanes and spills from 16 × 16 on; SwiftShader spills anyway.
-  const tile = M <= 4 ? '4x32' : !swiftshader || N <= 16 ? '16x16' : M * N * K < LARGE ? '16x32' : '32x32';
+  const tile = M <= 4 ? '4x32' : !gpu.swiftshader || N <= 16 ? '16x16' : M * N * K < LARGE ? '16x32' : '32x32';
   return runs(gpu, `vec-${tile}`, shape) ? `vec-${tile}` : `quad-${tile}`;
 }
 
@@ -326,27 +325,21 @@ function dispatch(
   gpu.counts.flops += 2 * params.batch * params.M * params.N * params.K;
   const tiles = Math.ceil(params.M / rows) * Math.ceil(params.N / columns) * params.batch;
   if (kernel === 'matmul-tiled') {
-    const consts = {
-      ...epilogue,
-      RM: rows / 16,
-      RN: columns / 16,
-      A_K_FAST: !transposeA,
-      B_N_FAST: !transposeB,
-    };
-    gpu.run(kernel, bind, params, { groups: tiles, consts, unroll: true });
+    const fast = { A_K_FAST: !transposeA, B_N_FAST: !transposeB };
+    const consts = { ...epilogue, RM: rows / 16, RN: columns / 16, ...fast };
+    gpu.run('matmul-tiled', bind, params, { groups: tiles, consts, unroll: true });
     return;
   }
-  const MI = rows / 4;
-  const NJ = columns / 4;
-  const fours = {
-    MB: Math.floor(MI / 4),
-    NB: NJ / 4,
-    A_M: transposeA,
-    B_N: !transposeB,
-  };
-  const consts = kernel === 'matmul-quad' ? { KU: 4 } : fours;
-  const how = { groups: Math.ceil(tiles / 2), consts: { MI, NJ, ...consts, ...epilogue }, unroll: true };
-  gpu.run(kernel, bind, params, how);
+  // Two tiles a workgroup.
+  const groups = Math.ceil(tiles / 2);
+  const [MI, NJ] = [rows / 4, columns / 4];
+  if (kernel === 'matmul-quad') {
+    gpu.run('matmul-quad', bind, params, { groups, consts: { MI, NJ, KU: 4, ...epilogue }, unroll: true });
+    return;
+  }
+  const fours = { MB: Math.floor(MI / 4), NB: NJ / 4, A_M: transposeA, B_N: !transposeB };
+  const consts = { MI, NJ, ...fours, ...epilogue };
+  gpu.run('matmul-quad-vec', bind, params, { groups, consts, unroll: true });
 }
 
 /** Rows and columns of a matrix, or of each of `batch`. */

@@ -71,14 +71,16 @@ export interface NodeNavigator {
   readonly environment: Readonly<Record<string, string>>;
   /** Whether one that asks for the fastest adapter under that environment gets this one. */
   readonly first: boolean;
-  /** Lets the process end; the devices must be gone. */
-  close(): void;
 }
 
-/** Finds a device as `openNodeGpu` does and opens none. Throws UserError when there is none. */
+/**
+ * Finds a device as `openNodeGpu` does and opens none; it is held for as long as the process lives. Devices that the
+ * CPU runs are waited for as ours are. Throws UserError when there is none.
+ */
 export async function nodeNavigator(choice: AdapterChoice = 'auto'): Promise<NodeNavigator> {
-  const { instance, adapter, environment } = await find(choice);
+  const { instance, adapter, kind, environment } = await find(choice);
   instances.add(instance);
+  if (kind !== 'hardware') paceDawn();
   const fastest = await instance.requestAdapter({ powerPreference: 'high-performance' });
   return {
     gpu: {
@@ -88,7 +90,6 @@ export async function nodeNavigator(choice: AdapterChoice = 'auto'): Promise<Nod
     },
     environment,
     first: fastest?.info.description === adapter.info.description,
-    close: () => void instances.delete(instance),
   };
 }
 

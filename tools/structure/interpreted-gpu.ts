@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { detectRaces } from 'wgsl_reflect/wgsl_reflect.module.js';
+import { Choices } from '../../src/gpu/choices.ts';
 import type { Bindable, Gpu, Launch, PoolBuffer, Range } from '../../src/gpu/gpu.ts';
 import { type Reflection, reflect } from '../../src/gpu/reflect.ts';
 import { specialise } from '../../src/gpu/shader.ts';
@@ -31,7 +32,9 @@ export class InterpretedGpu {
   readonly limits = { maxBinding: 2 ** 27, maxBuffer: 2 ** 28, maxGroups: 65_535 };
   readonly device = { limits: { minStorageBufferOffsetAlignment: 256 } };
   readonly poison = false;
+  readonly choices = new Choices();
   readonly counts = { dispatches: 0, submits: 0, flops: 0 };
+  readonly swiftshader = false;
   readonly cpuRun: boolean;
   readonly features: ReadonlySet<string>;
   readonly pool = {

@@ -31,8 +31,9 @@ const DIMS: Readonly<Record<string, Dims>> = {
   'gather-rows': { M: 6, C: 5, R: 3 },
   gelu: { M: 3, C: 25 },
   layernorm: { M: 5, C: 67 },
-  linear: { M: 5, N: 6, K: 3, bias: 1 },
+  linear: { M: 5, N: 6, K: 3, bias: 1, residual: 1 },
   matmul: { M: 3, N: 5, K: 17, batch: 1, form: 1 },
+  mlp: { M: 3, C: 5, I: 6 },
   'slice-rows': { M: 5, C: 5, from: 2, to: 4 },
 };
 

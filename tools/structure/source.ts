@@ -23,13 +23,17 @@ export interface Source {
   readonly imports: readonly Import[];
 }
 
-/** Files below `root`/`folder` with this ending, as paths from the root; [] where there is no such folder. */
+/**
+ * Files below `root`/`folder` with this ending, as paths from the root; [] where there is no such folder. Packages
+ * that are installed there are not ours.
+ */
 export function filesIn(root: string, folder: string, ending: string): string[] {
   const path = join(root, folder);
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [];
   return readdirSync(path, { recursive: true, withFileTypes: true })
     .filter(entry => entry.isFile() && entry.name.endsWith(ending))
     .map(entry => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .filter(path => !path.split('/').includes('node_modules'))
     .sort();
 }
 
