@@ -45,7 +45,8 @@ export function checkBatch(batch: Batch, window: Window): number {
   if (n > 0 && batch.latentStart === 0)
     throw new UserError('a row begins with a latent, which has no hidden state before it to take');
   if (n > 0 && batch.latentStart + n > batch.T) throw new UserError('latents run past the end of the row');
-  if (window !== 'full' && batch.latents.some(count => count !== n))
+  // A window that spans all latents is a full one, whatever each row has.
+  if (window !== 'full' && n > window && batch.latents.some(count => count !== n))
     throw new UserError(
       `--bptt ${window} needs batches whose rows all have the same number of latents; here they have ${Math.min(...batch.latents)} to ${n} (use --bptt full)`,
     );

@@ -81,10 +81,16 @@ export class Learner {
     });
   }
 
-  /** A finite window speaks of the last latent columns, so its batches hold rows of one number of latents. */
+  /**
+   * A finite window speaks of the last latent columns, so rows with more latents than it spans go by their number;
+   * to all others it is a full one, and they run together.
+   */
   #microBatches(rows: readonly Row[]): (readonly Row[])[] {
     const { window, microBatch } = this.#options;
-    const groups = window === 'full' ? [rows] : groupByLatents(rows).map(group => group.rows);
+    const spanned = (row: Row): boolean => window === 'full' || row.latents <= window;
+    const within = rows.filter(spanned);
+    const beyond = groupByLatents(rows.filter(row => !spanned(row))).map(group => group.rows);
+    const groups = within.length > 0 ? [within, ...beyond] : beyond;
     const { gpu, config } = this.model.parameters;
     // First latents share a column, so a batch is as long as the longest part before them and the longest after.
     const lead = rows.map(row => Math.max(0, row.latentStart));

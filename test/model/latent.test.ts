@@ -46,6 +46,7 @@ describe('checkBatch', () => {
       /same number of latents; here they have 1 to 3/,
     );
     expect(checkBatch(collate([row(2), row(2)], 0), 2)).toBe(2);
+    expect(checkBatch(collate([row(0), row(1), row(2)], 0), 2), 'a window that spans all').toBe(2);
   });
 
   it('refuses a latent with nothing before it', () => {
