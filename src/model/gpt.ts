@@ -17,8 +17,9 @@ import type { Parameters } from './parameters.ts';
 interface LateStores {
   readonly maps: ReadonlyMap<string, LateGradients>;
   readonly norms: ReadonlyMap<string, LateSums>;
-  /** Column of the last pass of one column: passes are numbered from it, backward. */
-  readonly last: number;
+  /** Columns [from, to) whose passes leave something; passes are numbered from the last, backward. */
+  readonly from: number;
+  readonly to: number;
 }
 
 const MAPS = ['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'];
@@ -34,8 +35,8 @@ export interface RowState {
 }
 
 /**
- * Stores for `columns` columns of B rows. `first` stays the caller's. `single` are the columns [from, to) that run as
- * passes of their own: from two on, their parameter gradients are computed together, by `settle`.
+ * Stores for `columns` columns of B rows. `first` stays the caller's. `single` are the columns [from, to) that are
+ * recorded as passes of their own: from two on, their parameter gradients are computed together, by `settle`.
  */
 export function rowState(
   config: ModelConfig,
@@ -53,7 +54,7 @@ export function rowState(
   const late: LateStores = {
     maps: new Map(names(MAPS).map(name => [name, new LateGradients(gpu, passes)])),
     norms: new Map([...names(NORMS), 'ln_f'].map(name => [name, new LateSums(gpu, passes)])),
-    last: single.to - 1,
+    ...single,
   };
   return { stores, late: passes < 2 ? undefined : late, first, B };
 }
@@ -171,8 +172,8 @@ interface LatePass {
 }
 
 function latePass({ late, B }: RowState, x: Tensor, t0: number): LatePass | undefined {
-  if (!late || x.shape[0] !== B || t0 > late.last || t0 === 0) return undefined;
-  const pass = late.last - t0;
+  if (!late || x.shape[0] !== B || t0 < late.from || t0 >= late.to) return undefined;
+  const pass = late.to - 1 - t0;
   return {
     map: name => ({ store: late.maps.get(name)!, pass }),
     norm: name => ({ store: late.norms.get(name)!, pass }),

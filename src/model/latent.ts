@@ -76,7 +76,7 @@ export class LatentRow {
   readonly #owned: Tensor[] = [];
 
   /** `columns`: room in the K/V stores, the batch's own by default. Throws UserError on an id out of range. */
-  constructor(tape: Tape, model: Gpt, batch: Batch, { columns = batch.T, recorded = true } = {}) {
+  constructor(tape: Tape, model: Gpt, batch: Batch, { columns = batch.T, recorded = true, window = 'full' as Window } = {}) {
     this.batch = batch;
     this.#tape = tape;
     this.#model = model;
@@ -89,8 +89,10 @@ export class LatentRow {
     });
     const first = this.own(upload(tape.gpu, batch.first, [batch.B]));
     const latents = batch.latents.reduce((most, count) => Math.max(most, count), 0);
-    // All latents but the last, which runs together with the text.
-    const single = { from: batch.latentStart, to: batch.latentStart + Math.max(0, latents - 1) };
+    // All recorded latents but the last, which runs together with the text.
+    const to = batch.latentStart + Math.max(0, latents - 1);
+    const from = window === 'full' ? batch.latentStart : Math.max(batch.latentStart, to + 1 - window);
+    const single = { from, to };
     this.state = rowState(model.config, first, columns, recorded ? single : undefined);
   }
 
@@ -180,7 +182,7 @@ export function latentLoss(tape: Tape, model: Gpt, batch: Batch, options: LossOp
   const labelled = labelledRows(batch, model.config.vocabSize);
   if (labelled.length === 0) throw new UserError('the batch has no labels, so there is no loss');
   const scale = options.scale ?? 1 / labelled.length;
-  const row = new LatentRow(tape, model, batch);
+  const row = new LatentRow(tape, model, batch, { window: options.window });
   const labelsOf = ({ t0, t1 }: Pass): Labelled[] =>
     labelled.filter(label => label.row >= t0 * B && label.row < t1 * B);
   let loss: Tensor | undefined;

@@ -37,6 +37,26 @@ const FORMS = {
 
 export type MatmulVariant = keyof typeof FORMS;
 
+export function isMatmulVariant(name: string): name is MatmulVariant {
+  return Object.hasOwn(FORMS, name);
+}
+
+/** A variant's kernel file, its tile, and the parts that it cuts K into. */
+export function matmulForm(name: MatmulVariant): {
+  readonly kernel: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly parts: number;
+} {
+  return FORMS[name];
+}
+
+/** Shader files of all variants, and in words what the variants make of them: measurements hold for these. */
+export function matmulSources(): { readonly kernels: readonly string[]; readonly forms: string } {
+  const kernels = new Set<string>(Object.values(FORMS).map(form => form.kernel));
+  return { kernels: [...kernels, 'sum-rows'], forms: JSON.stringify(FORMS) };
+}
+
 /** A product's sizes and which operands it reads transposed: what a variant is chosen by. */
 export interface ProductShape {
   readonly M: number;
@@ -132,6 +152,9 @@ export function product(gpu: Gpu, a: Operand, b: Operand, out: Slot, options: Pr
   // What is bound in parts by views is computed whole.
   const ranges = cuts.length === 1 ? options.ranges : undefined;
   const parts = ranges?.map((range): Part => ({ ...whole, ...range })) ?? cuts;
+  // Some kernels begin with what C holds, others end with it: under GELU that is not the same.
+  if ((options.gelu || options.geluAt) && out.beta === 1)
+    throw new Error(`matmul: GELU cannot follow a product that is added to [${out.tensor.shape}]`);
   const { columnSums } = options;
   const sumsHere = columnSums && parts.length === 1 && columnSums.beta === out.beta && !b.transposed;
   if (columnSums && !sumsHere) sumRows(gpu, b.matrix, columnSums);
