@@ -5,7 +5,8 @@
 // don't store.
 enable subgroups;
 
-const D = 16u;
+const D = 16u; // a multiple of 4
+const D4 = D / 4u;
 const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
 const ADD = false; // dqkv is added to
 
@@ -19,10 +20,10 @@ struct Params {
   end: u32,   // rows of records (columns)
 }
 
-@group(0) @binding(0) var<storage, read> kv: array<f32>;         // [columns*B, 2C], C = H*D
+@group(0) @binding(0) var<storage, read> kv: array<vec4f>;         // [columns*B, 2C], C = H*D
 @group(0) @binding(1) var<storage, read> first: array<u32>;      // [B] first visible column of each row
-@group(0) @binding(2) var<storage, read> records: array<f32>;    // [columns*B, H, 2D+2]: q*scale, dOut, lse, delta
-@group(0) @binding(3) var<storage, read_write> dqkv: array<f32>; // [(t1-t0)*B, 3C]; dk and dv are written
+@group(0) @binding(2) var<storage, read> records: array<vec4f>;    // [columns*B, H, 2D+4]: q*scale, dOut, lse, delta
+@group(0) @binding(3) var<storage, read_write> dqkv: array<vec4f>; // [(t1-t0)*B, 3C]; dk and dv are written
 @group(0) @binding(4) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
@@ -33,14 +34,14 @@ fn main(
   @builtin(subgroup_invocation_id) sid: u32,
 ) {
   let group = wid.x + wid.y * nwg.x;
-  let C = p.H * D;
+  let C4 = p.H * D4;
   let h = group % p.H;
   let b = group / p.H % p.B;
   let tile = p.t0 + group / (p.H * p.B) * WG;
   if (tile >= p.t1) { return; }
   let lane = sid & 3u;
   let s = tile + (lid & ~3u) + lane;
-  let key = (min(s, p.t1 - 1u) * p.B + b) * 2u * C + h * D;
+  let key = (min(s, p.t1 - 1u) * p.B + b) * 2u * C4 + h * D4;
 
   var k: array<f32, D>;
   var v: array<f32, D>;
@@ -49,9 +50,23 @@ fn main(
   var dk: array<f32, D>;
   var dv: array<f32, D>;
   // @unroll
+  for (var d = 0u; d < D4; d++) {
+    let four = kv[key + d];
+    k[4u * d] = four.x;
+    k[4u * d + 1u] = four.y;
+    k[4u * d + 2u] = four.z;
+    k[4u * d + 3u] = four.w;
+  }
+  // @unroll
+  for (var d = 0u; d < D4; d++) {
+    let four = kv[key + C4 + d];
+    v[4u * d] = four.x;
+    v[4u * d + 1u] = four.y;
+    v[4u * d + 2u] = four.z;
+    v[4u * d + 3u] = four.w;
+  }
+  // @unroll
   for (var d = 0u; d < D; d++) {
-    k[d] = kv[key + d];
-    v[d] = kv[key + C + d];
     dk[d] = 0.0;
     dv[d] = 0.0;
   }
@@ -59,9 +74,9 @@ fn main(
   // The first record that sees this lane's key. A pad key is seen by none.
   let rFirst = select(p.end, max(s, p.start) + p.shift, s >= first[b]);
   for (var r0 = max(max(tile, first[b]), p.start) + p.shift; r0 < p.end; r0 += 4u) {
-    let record = ((min(r0 + lane, p.end - 1u) * p.B + b) * p.H + h) * (2u * D + 2u);
-    let lse = records[record + 2u * D];
-    let delta = records[record + 2u * D + 1u];
+    let record = ((min(r0 + lane, p.end - 1u) * p.B + b) * p.H + h) * (2u * D4 + 1u);
+    let lse = records[record + 2u * D4].x;
+    let delta = records[record + 2u * D4].y;
     var x0 = 0.0;
     var x1 = 0.0;
     var x2 = 0.0;
@@ -72,13 +87,27 @@ fn main(
     var y2 = 0.0;
     var y3 = 0.0;
     // @unroll
+    for (var d = 0u; d < D4; d++) {
+      let four = records[record + d];
+      q[4u * d] = four.x;
+      q[4u * d + 1u] = four.y;
+      q[4u * d + 2u] = four.z;
+      q[4u * d + 3u] = four.w;
+    }
+    // @unroll
+    for (var d = 0u; d < D4; d++) {
+      let four = records[record + D4 + d];
+      g[4u * d] = four.x;
+      g[4u * d + 1u] = four.y;
+      g[4u * d + 2u] = four.z;
+      g[4u * d + 3u] = four.w;
+    }
+    // @unroll
     for (var d = 0u; d < D; d++) {
-      q[d] = records[record + d];
       x0 += k[d] * q[d];
       x1 += k[d] * quadSwapX(q[d]);
       x2 += k[d] * quadSwapY(q[d]);
       x3 += k[d] * quadSwapDiagonal(q[d]);
-      g[d] = records[record + D + d];
       y0 += v[d] * g[d];
       y1 += v[d] * quadSwapX(g[d]);
       y2 += v[d] * quadSwapY(g[d]);
@@ -104,25 +133,24 @@ fn main(
   }
 
   if (s < p.t1) {
-    let at = ((s - p.t0) * p.B + b) * 3u * C + C + h * D;
+    let at = ((s - p.t0) * p.B + b) * 3u * C4 + C4 + h * D4;
     // dScore of queries that were not wanted is zero, and so is their dq.
     if (!ADD && s < p.start) {
       // @unroll
-      for (var d = 0u; d < D; d++) {
-        dqkv[at - C + d] = 0.0;
-      }
-    }
-    if (ADD) {
-      // @unroll
-      for (var d = 0u; d < D; d++) {
-        dk[d] += dqkv[at + d];
-        dv[d] += dqkv[at + C + d];
+      for (var d = 0u; d < D4; d++) {
+        dqkv[at - C4 + d] = vec4f();
       }
     }
     // @unroll
-    for (var d = 0u; d < D; d++) {
-      dqkv[at + d] = dk[d];
-      dqkv[at + C + d] = dv[d];
+    for (var d = 0u; d < D4; d++) {
+      var keyGradient = vec4f(dk[4u * d], dk[4u * d + 1u], dk[4u * d + 2u], dk[4u * d + 3u]);
+      var valueGradient = vec4f(dv[4u * d], dv[4u * d + 1u], dv[4u * d + 2u], dv[4u * d + 3u]);
+      if (ADD) {
+        keyGradient += dqkv[at + d];
+        valueGradient += dqkv[at + C4 + d];
+      }
+      dqkv[at + d] = keyGradient;
+      dqkv[at + C4 + d] = valueGradient;
     }
   }
 }

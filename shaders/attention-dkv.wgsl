@@ -22,7 +22,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> kv: array<f32>;         // [columns*B, 2C], C = H*D
 @group(0) @binding(1) var<storage, read> first: array<u32>;      // [B] first visible column of each row
-@group(0) @binding(2) var<storage, read> records: array<f32>;    // [columns*B, H, 2D+2]: q*scale, dOut, lse, delta
+@group(0) @binding(2) var<storage, read> records: array<f32>;    // [columns*B, H, 2D+4]: q*scale, dOut, lse, delta
 @group(0) @binding(3) var<storage, read_write> dqkv: array<f32>; // [(t1-t0)*B, 3C]; dk and dv are written
 @group(0) @binding(4) var<uniform> p: Params;
 
@@ -57,7 +57,7 @@ fn main(
 
   // No query sees a pad key.
   for (var r = select(p.end, max(s, p.start) + p.shift, s >= first[b]); r < p.end; r++) {
-    let record = ((r * p.B + b) * p.H + h) * (2u * D + 2u);
+    let record = ((r * p.B + b) * p.H + h) * (2u * D + 4u);
     var score = 0.0;
     var dw = 0.0;
     // @unroll

@@ -26,7 +26,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> dOut: array<f32>;          // [(t1-t0)*B, C]
 @group(0) @binding(5) var<storage, read> lse: array<f32>;           // [(t1-t0)*B, H]
 @group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;    // [(t1-t0)*B, 3C]; only dq is written
-@group(0) @binding(7) var<storage, read_write> records: array<f32>; // [columns*B, H, 2D+2]
+@group(0) @binding(7) var<storage, read_write> records: array<f32>; // [columns*B, H, 2D+4]
 @group(0) @binding(8) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
@@ -82,7 +82,7 @@ fn main(
     if (ADD) { old = dqkv[at]; }
     dqkv[at] = old + dq[d] * p.scale;
   }
-  let record = (i + (p.start + p.shift) * p.B * p.H) * (2u * D + 2u);
+  let record = (i + (p.start + p.shift) * p.B * p.H) * (2u * D + 4u);
   // @unroll
   for (var d = 0u; d < D; d++) {
     records[record + d] = q[d];

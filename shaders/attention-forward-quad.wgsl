@@ -8,7 +8,8 @@
 // columns of one (b, h), so loop bounds are workgroup-uniform; surplus lanes repeat the last row and don't store.
 enable subgroups;
 
-const D = 16u;
+const D = 16u; // a multiple of 4: everything is loaded and stored by fours
+const D4 = D / 4u;
 const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
 
 struct Params {
@@ -20,10 +21,10 @@ struct Params {
   scale: f32, // 1 / sqrt(D)
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;       // [(t1-t0)*B, 3C], C = H*D; only q is read
-@group(0) @binding(1) var<storage, read> kv: array<f32>;        // [columns*B, 2C], columns >= t1
+@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;       // [(t1-t0)*B, 3C], C = H*D; only q is read
+@group(0) @binding(1) var<storage, read> kv: array<vec4f>;        // [columns*B, 2C], columns >= t1
 @group(0) @binding(2) var<storage, read> first: array<u32>;     // [B] first visible column of each row
-@group(0) @binding(3) var<storage, read_write> out: array<f32>; // [(t1-t0)*B, C]
+@group(0) @binding(3) var<storage, read_write> out: array<vec4f>; // [(t1-t0)*B, C]
 @group(0) @binding(4) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
 @group(0) @binding(5) var<uniform> p: Params;
 
@@ -40,7 +41,7 @@ fn main(
   @builtin(subgroup_invocation_id) sid: u32,
 ) {
   let group = wid.x + wid.y * nwg.x;
-  let C = p.H * D;
+  let C4 = p.H * D4;
   let h = group % p.H;
   let b = group / p.H % p.B;
   let tile = p.start + group / (p.H * p.B) * WG;
@@ -53,23 +54,39 @@ fn main(
 
   var q: array<f32, D>;
   var o: array<f32, D>;
+  var held: array<f32, D>; // a key, then a value
+  // @unroll
+  for (var d = 0u; d < D4; d++) {
+    let four = qkv[qkvRow * 3u * C4 + h * D4 + d];
+    q[4u * d] = four.x * p.scale;
+    q[4u * d + 1u] = four.y * p.scale;
+    q[4u * d + 2u] = four.z * p.scale;
+    q[4u * d + 3u] = four.w * p.scale;
+  }
   // @unroll
   for (var d = 0u; d < D; d++) {
-    q[d] = qkv[qkvRow * 3u * C + h * D + d] * p.scale;
     o[d] = 0.0;
   }
 
   var top = LOWEST;
   var sum = 0.0;
   for (var s0 = first[b]; s0 <= tLast; s0 += 4u) {
-    let key = (min(s0 + lane, tLast) * p.B + b) * 2u * C + h * D;
+    let key = (min(s0 + lane, tLast) * p.B + b) * 2u * C4 + h * D4;
     var x0 = 0.0;
     var x1 = 0.0;
     var x2 = 0.0;
     var x3 = 0.0;
     // @unroll
+    for (var d = 0u; d < D4; d++) {
+      let four = kv[key + d];
+      held[4u * d] = four.x;
+      held[4u * d + 1u] = four.y;
+      held[4u * d + 2u] = four.z;
+      held[4u * d + 3u] = four.w;
+    }
+    // @unroll
     for (var d = 0u; d < D; d++) {
-      let k = kv[key + d];
+      let k = held[d];
       x0 += q[d] * k;
       x1 += q[d] * quadSwapX(k);
       x2 += q[d] * quadSwapY(k);
@@ -88,8 +105,16 @@ fn main(
     top = newTop;
     sum = sum * shrink + w0 + w1 + w2 + w3;
     // @unroll
+    for (var d = 0u; d < D4; d++) {
+      let four = kv[key + C4 + d];
+      held[4u * d] = four.x;
+      held[4u * d + 1u] = four.y;
+      held[4u * d + 2u] = four.z;
+      held[4u * d + 3u] = four.w;
+    }
+    // @unroll
     for (var d = 0u; d < D; d++) {
-      let v = kv[key + C + d];
+      let v = held[d];
       o[d] = o[d] * shrink + w0 * v + w1 * quadSwapX(v) + w2 * quadSwapY(v) + w3 * quadSwapDiagonal(v);
     }
   }
@@ -98,8 +123,8 @@ fn main(
     let visible = t >= first[b];
     let scaleOut = select(0.0, 1.0 / sum, visible);
     // @unroll
-    for (var d = 0u; d < D; d++) {
-      out[row * C + h * D + d] = o[d] * scaleOut;
+    for (var d = 0u; d < D4; d++) {
+      out[row * C4 + h * D4 + d] = vec4f(o[4u * d], o[4u * d + 1u], o[4u * d + 2u], o[4u * d + 3u]) * scaleOut;
     }
     lse[row * p.H + h] = select(0.0, top + log(sum), visible);
   }

@@ -228,7 +228,7 @@ test('memory: inference makes no records, training makes them once, and all of i
   expect(gpu.pool.memory.live - live).toBe(kept);
   for (let step = 0; step < 2; step++) {
     await run(gpu, data, cutAt(3, 6), 'plain', { store });
-    expect(gpu.pool.memory.live - live).toBe(kept + 4 * 6 * 2 * (2 * 4 + 2));
+    expect(gpu.pool.memory.live - live).toBe(kept + 4 * 6 * 2 * (2 * 4 + 4));
   }
   store.free();
   expect(gpu.pool.memory.live).toBe(live);

@@ -43,7 +43,7 @@ export class KvStore {
   }
 
   /**
-   * Room for the records of the queries of columns [from, t1) of the pass from t0: the tensor [columns*B, heads, 2D+2], made at the first backward so
+   * Room for the records of the queries of columns [from, t1) of the pass from t0: the tensor [columns*B, heads, 2D+4], made at the first backward so
    * that inference pays nothing, and the `shift` by which column t lies in row t + shift. Filled rows stay at the
    * end; unrecorded passes take none, hence the shift. The first pass (t0 = 0) ends the step.
    */
@@ -54,7 +54,7 @@ export class KvStore {
           'passes run backward last to first, and reset() starts afresh',
       );
     const shift = this.#recordStart - t1;
-    this.#records ??= empty(this.#gpu, [this.columns * this.B, heads, (2 * this.C) / heads + 2]);
+    this.#records ??= empty(this.#gpu, [this.columns * this.B, heads, (2 * this.C) / heads + 4]);
     this.#recordStart = shift + from;
     this.#earliest = t0;
     if (t0 === 0) this.reset();
@@ -76,7 +76,7 @@ export class KvStore {
 
 /**
  * Forms of the kernels. `plain`: a thread a query (or key), any adapter. `quad`: four lanes share what they load;
- * needs the feature `subgroups`.
+ * needs the feature `subgroups`, and is the plain one where D is no multiple of 4.
  */
 export type AttentionForm = 'plain' | 'quad';
 
@@ -178,8 +178,9 @@ function pick(
   more: Constants = {},
 ): { kernel: string; how: Launch } {
   const shared = gpu.cpuRun && gpu.features.has('subgroups') && columns > 1;
-  const quad = (form ?? (shared ? 'quad' : 'plain')) === 'quad';
-  const WG = gpu.cpuRun ? 4 : 64;
+  const quad = (form ?? (shared ? 'quad' : 'plain')) === 'quad' && D % 4 === 0;
+  // As many lanes as the CPU's vectors have: four in SwiftShader, eight in llvmpipe.
+  const WG = gpu.swiftshader ? 4 : gpu.cpuRun ? 8 : 64;
   const groups = quad ? Math.ceil(columns / WG) * B * H : Math.ceil((columns * B * H) / WG);
   return {
     kernel: quad ? `${name}-quad` : name,

@@ -103,7 +103,8 @@ export function defaultVariant(gpu: Gpu, shape: ProductShape): MatmulVariant {
     return M * N >= 2 ** 18 ? 'tiled-64x64' : 'tiled-32x32';
   }
   // LLVM, under llvmpipe, has 16 registers of eight lanes and spills from 16 × 16 on; SwiftShader spills anyway.
-  const tile = M <= 4 ? '4x32' : !gpu.swiftshader || N <= 16 ? '16x16' : M * N * K < LARGE ? '16x32' : '32x32';
+  const tile =
+    M <= 4 ? '4x32' : !gpu.swiftshader || N <= 16 ? '16x16' : M * N * K < LARGE ? '16x32' : '32x32';
   return runs(gpu, `vec-${tile}`, shape) ? `vec-${tile}` : `quad-${tile}`;
 }
 
@@ -357,7 +358,9 @@ function dispatch(
   const groups = Math.ceil(tiles / 2);
   const [MI, NJ] = [rows / 4, columns / 4];
   if (kernel === 'matmul-quad') {
-    gpu.run('matmul-quad', bind, params, { groups, consts: { MI, NJ, KU: 4, ...epilogue }, unroll: true });
+    // LLVM keeps few values of k at once in its registers: one at a time is a quarter faster (docs/log.md).
+    const consts = { MI, NJ, KU: gpu.swiftshader ? 4 : 1, ...epilogue };
+    gpu.run('matmul-quad', bind, params, { groups, consts, unroll: true });
     return;
   }
   const fours = { MB: Math.floor(MI / 4), NB: NJ / 4, A_M: transposeA, B_N: !transposeB };

@@ -22,6 +22,7 @@ function rowsOf(op: string, shape: string, times: Readonly<Record<string, number
     spread: ms === null ? null : ms / 10,
     gflops: null,
     ratio: ms === null ? null : ms / times.ours!,
+    tokensPerSecond: null,
     note: ms === null ? 'cannot: no gradients' : '',
   }));
 }
@@ -121,8 +122,15 @@ describe('rows', () => {
       '| gelu | 8x4 | 2.00 ± 0.200 | 9.00 ± 0.900 | 5.00 ± 0.500 | –<sup>1</sup> | 2.50 (jax) |',
       '| softmax | 8x4 | 1.00 ± 0.100 | 0.500 ± 0.050 | 4.00 ± 0.400 | –<sup>1</sup> | 0.500 (tfjs) |',
       '',
-      '1. ort: cannot: no gradients',
+      '1. cannot: no gradients',
     ]);
+  });
+
+  it('shows tokens a second of generation', () => {
+    const [ours] = rowsOf('generation', 'B=1 32+16', { ours: 2 });
+    const fast = { ...ours!, tokensPerSecond: 1234.5, note: 'cached' };
+    expect(formatRow(fast)).toMatch(/1\.00× {2}1235 tokens\/s; cached$/);
+    expect(markdownTable([fast])).toContain('2.00 ± 0.200 (1235 tokens/s)<sup>1</sup>');
   });
 
   it('takes the backward pass from both, less the forward', () => {
