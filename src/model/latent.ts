@@ -76,7 +76,12 @@ export class LatentRow {
   readonly #owned: Tensor[] = [];
 
   /** `columns`: room in the K/V stores, the batch's own by default. Throws UserError on an id out of range. */
-  constructor(tape: Tape, model: Gpt, batch: Batch, { columns = batch.T, recorded = true, window = 'full' as Window } = {}) {
+  constructor(
+    tape: Tape,
+    model: Gpt,
+    batch: Batch,
+    { columns = batch.T, recorded = true, window = 'full' as Window } = {},
+  ) {
     this.batch = batch;
     this.#tape = tape;
     this.#model = model;
