@@ -1,7 +1,7 @@
 // The gradients of layernorm-backward.wgsl for GPUs: a workgroup a block of ROWS rows, its threads 64 columns apart.
 // x, dy, dx [M, C], gamma [C], mean, rstd [M], gammaParts, betaParts [ceil(M / ROWS), C] (or any, if not PARTS).
 // Grid: a workgroup ROWS rows.
-struct Params { M: u32, C: u32, beta: u32 }
+struct Params { M: u32, C: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
@@ -13,6 +13,7 @@ struct Params { M: u32, C: u32, beta: u32 }
 @group(0) @binding(8) var<uniform> p: Params;
 
 const ROWS = 4u;
+const ADD = false; // dx is added to
 const PARTS = true;
 
 var<workgroup> part: array<vec2f, 64>;
@@ -57,7 +58,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
         partGamma += d * n;
         partBeta += d;
         var value = inverse * (d * weight - averages[r].x - n * averages[r].y);
-        if (p.beta != 0u) { value += dx[i]; }
+        if (ADD) { value += dx[i]; }
         dx[i] = value;
       }
     }

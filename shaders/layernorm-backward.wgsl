@@ -1,10 +1,10 @@
 // Gradients of layernorm.wgsl. With n = (x - mean) * rstd and g = dy * gamma, row by row:
-//   dx = rstd * (g - average(g) - n * average(g n))   (+ dx with beta 1)
+//   dx = rstd * (g - average(g) - n * average(g n))   (+ dx where ADD)
 //   gammaParts[block] = sum of dy n over the block's rows, betaParts[block] = sum of dy
 // x, dy, dx [M, C], gamma [C], mean, rstd [M], gammaParts, betaParts [ceil(M / ROWS), C] (or any, if not PARTS).
 // For CPU-run adapters: no barrier, a thread a block of ROWS whole rows. The parts cost little here, where n is at
 // hand; sum-rows.wgsl adds them up in order. Grid: a thread ROWS rows.
-struct Params { M: u32, C: u32, beta: u32 }
+struct Params { M: u32, C: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
@@ -16,6 +16,8 @@ struct Params { M: u32, C: u32, beta: u32 }
 @group(0) @binding(8) var<uniform> p: Params;
 
 const ROWS = 4u;
+const GUARD = true; // M is no multiple of ROWS
+const ADD = false; // dx is added to
 const PARTS = true;
 
 @compute @workgroup_size(16)
@@ -62,11 +64,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
       let i = at[r] + c;
       let n = (x[i] - mu[r]) * inverse[r];
       let d = dy[i];
-      partGamma += live[r] * d * n;
-      partBeta += live[r] * d;
-      if (row + r < p.M) {
+      partGamma += select(d * n, live[r] * d * n, GUARD);
+      partBeta += select(d, live[r] * d, GUARD);
+      if (!GUARD || row + r < p.M) {
         var value = inverse[r] * (d * weight - sumG[r] - n * sumGN[r]);
-        if (p.beta != 0u) { value += dx[i]; }
+        if (ADD) { value += dx[i]; }
         dx[i] = value;
       }
     }

@@ -38,7 +38,7 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
       gpu.run('layernorm-workgroup', bind, { M, C, eps }, { groups: M });
     } else {
       const ROWS = rowsPerThread(M);
-      const launch = { groups: ceilDiv(M, 16 * ROWS), consts: { ROWS }, unroll: true };
+      const launch = { groups: ceilDiv(M, 16 * ROWS), consts: { ROWS, GUARD: M % ROWS !== 0 }, unroll: true };
       gpu.run('layernorm', bind, { M, C, eps }, launch);
     }
     return { output, saved };
@@ -63,12 +63,15 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
     const gammaParts = kept?.gamma ?? empty(gpu, PARTS ? [blocks, C] : [1]);
     const betaParts = kept?.beta ?? empty(gpu, PARTS ? [blocks, C] : [1]);
     const dx = d.x?.tensor ?? empty(gpu, x.shape);
-    gpu.run(
-      wide ? 'layernorm-backward-workgroup' : 'layernorm-backward',
-      { x, gamma, ...saved, dy: dOutput, dx, gammaParts, betaParts },
-      { M, C, beta: d.x?.beta ?? 0 },
-      { groups: wide ? blocks : ceilDiv(blocks, 16), consts: { ROWS, PARTS }, unroll: true },
-    );
+    const bind = { x, gamma, ...saved, dy: dOutput, dx, gammaParts, betaParts };
+    const consts = { ROWS, PARTS, ADD: d.x?.beta === 1 };
+    if (wide) {
+      gpu.run('layernorm-backward-workgroup', bind, { M, C }, { groups: blocks, consts, unroll: true });
+    } else {
+      const guarded = { ...consts, GUARD: M % ROWS !== 0 };
+      const launch = { groups: ceilDiv(blocks, 16), consts: guarded, unroll: true };
+      gpu.run('layernorm-backward', bind, { M, C }, launch);
+    }
     if (!d.x) dx.free();
     if (kept) return;
     if (d.gamma) sumRows(gpu, gammaParts, d.gamma);
