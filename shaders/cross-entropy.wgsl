@@ -14,6 +14,7 @@ struct Params { R: u32, V: u32, rowStart: u32, scale: f32 }
 
 const GRADIENT = true;
 const CHUNK = 8u;
+const GUARD = true; // V is no multiple of CHUNK
 const LOWEST = -3.4028234e38;
 
 @compute @workgroup_size(16)
@@ -37,7 +38,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     // @unroll
     for (var k = 0u; k < CHUNK; k++) {
       held[k] = LOWEST;
-      if (start + k < p.V) { held[k] = logits[row + start + k]; }
+      if (!GUARD || start + k < p.V) { held[k] = logits[row + start + k]; }
       best = max(best, held[k]);
     }
     var part = 0.0;

@@ -43,7 +43,7 @@ export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
       const rows = rowEnd - rowStart;
       const launch = {
         groups: wide ? rows : ceilDiv(rows, 16),
-        consts: { GRADIENT: gradient },
+        consts: wide ? { GRADIENT: gradient } : { GRADIENT: gradient, GUARD: V % 8 !== 0 },
         unroll: true,
       };
       gpu.run(
