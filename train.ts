@@ -1,5 +1,6 @@
 // Trains a model that reasons in latent space, evaluates it on unseen samples and reports: config → data → model →
 // loop → report. `node train.ts --help` shows every option.
+import { nodeCache as cache } from './src/platform/cache.ts';
 import { nodeFiles as files } from './src/platform/files.ts';
 import { onInterrupt, runMain } from './src/platform/main.ts';
 import { openNodeGpu, readPlotLibrary } from './src/platform/node.ts';
@@ -12,6 +13,7 @@ import { resolveOptions, resumedOptions } from './src/train/options.ts';
 import { Progress } from './src/train/progress.ts';
 import { type ArmResult, group, type ReportSample, resultsTable } from './src/train/results.ts';
 import { prepare } from './src/train/setup.ts';
+import { Tuning } from './src/train/tuning.ts';
 
 await runMain(async () => {
   const resolved = await resolveOptions(process.argv.slice(2), path => files.readText(path));
@@ -46,6 +48,9 @@ await runMain(async () => {
       every: 100,
     });
     const stopping = onInterrupt(() => progress.message('stopping after this step …'));
+    const say = (line: string): void => progress.message(line);
+    const tuning = new Tuning(gpu, { mode: options.tune, cache, say, stopping });
+    if (from) tuning.pin(from.trainer.tuned);
 
     const results: ArmResult[] = [...(from?.trainer.finished ?? [])];
     const samples: ReportSample[] = [];
@@ -56,7 +61,7 @@ await runMain(async () => {
         continue;
       }
       const plan = { mode, dir, samples: results[0]?.samples ?? null, finished: [...results] };
-      const around = { gpu, files, progress, metricsPath, ceiling, stopping };
+      const around = { gpu, files, progress, metricsPath, ceiling, tuning, stopping };
       const start = from?.trainer.arm === mode ? from : undefined;
       const trained = await trainArm(plan, setup, options, around, start);
       const { result, samples: shown } = await finishArm(trained, plan, setup, options, files);

@@ -25,3 +25,13 @@ export interface Files {
   /** Makes the folder and its parents, and checks that it can be written to. */
   makeFolder(path: string): Promise<void>;
 }
+
+/** Small texts that are kept between runs and may vanish at any time, since what they say can be found out again. */
+export interface Cache {
+  /** Where a text is kept, for messages. */
+  place(name: string): string;
+  /** The text, or undefined where there is none; a fault is a UserError that names its place. */
+  read(name: string): Promise<string | undefined>;
+  /** Whole or not at all, also where several processes write. Faults as above. */
+  write(name: string, text: string): Promise<void>;
+}

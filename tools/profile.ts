@@ -1,6 +1,7 @@
 // Where the time of a training step goes, kernel by kernel: a table on the terminal, a flame chart as HTML, and a
 // Chrome trace on request: node tools/profile.ts [flags] train.ts [flags of train.ts]
 import { dirname } from 'node:path';
+import { nodeCache as cache } from '../src/platform/cache.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
 import { runMain } from '../src/platform/main.ts';
 import { openNodeGpu } from '../src/platform/node.ts';
@@ -8,6 +9,7 @@ import { newestCheckpoint } from '../src/train/arms.ts';
 import { measureCeiling } from '../src/train/ceiling.ts';
 import { resolveOptions, resumedOptions } from '../src/train/options.ts';
 import { prepare } from '../src/train/setup.ts';
+import { Tuning } from '../src/train/tuning.ts';
 import type { Profile } from './profile/describe.ts';
 import { readProfileFlags } from './profile/flags.ts';
 import { profileHtml } from './profile/html.ts';
@@ -38,6 +40,12 @@ await runMain(async () => {
     const ceiling = await measureCeiling(gpu);
     const { batches, step } = stepper(gpu, mode, stage, options, setup, from);
     const rows = batches(flags.steps);
+    const tuning = new Tuning(gpu, { mode: options.tune, cache, say: console.log });
+    tuning.pin(from?.trainer.tuned ?? null);
+    await tuning.prepare(async () => {
+      tuning.weigh(1);
+      step(rows[0]!);
+    });
     const measurement = await measureSteps(gpu, flags.steps, i => step(rows[i]!));
 
     const profile: Profile = { title, flags: train, adapter: summary, ceiling, measurement };

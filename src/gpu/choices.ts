@@ -13,20 +13,23 @@ export interface Asked {
 export class Choices {
   /** What one use counts from now on. With 0, as at first, classes without a choice are not remembered. */
   weight = 0;
+  /** Choices by key to take over as their classes are asked for: those of another run, of which this one needs a few. */
+  offered: Readonly<Record<string, string>> = {};
   readonly #chosen = new Map<string, string>();
-  readonly #used = new Set<string>();
   readonly #asked = new Map<string, Asked>();
 
   /** The variant chosen for a class, or undefined where nothing was measured. */
   pick(op: string, shapeClass: string, shape: unknown): string | undefined {
     const key = choiceKey(op, shapeClass);
     const chosen = this.#chosen.get(key);
-    if (chosen !== undefined) this.#used.add(key);
+    if (chosen !== undefined) return chosen;
+    const offered = Object.hasOwn(this.offered, key) ? this.offered[key] : undefined;
+    if (offered !== undefined) this.#chosen.set(key, offered);
     else if (this.weight > 0) {
       const before = this.#asked.get(key) ?? { op, shapeClass, shape, uses: 0 };
       this.#asked.set(key, { ...before, uses: before.uses + this.weight });
     }
-    return chosen;
+    return offered;
   }
 
   choose(op: string, shapeClass: string, variant: string): void {
@@ -39,11 +42,6 @@ export class Choices {
       this.#chosen.set(key, variant);
       this.#asked.delete(key);
     }
-  }
-
-  /** Drops choices that nothing has asked for yet: what asks for such a class later runs as if it had none. */
-  dropUnused(): void {
-    for (const key of this.#chosen.keys()) if (!this.#used.has(key)) this.#chosen.delete(key);
   }
 
   /** Classes that were asked for and have no choice yet. */

@@ -75,7 +75,7 @@ export class Gpu {
   readonly poison: boolean;
   readonly pool: BufferPool;
   readonly profiler: Profiler | undefined;
-  /** Kernel variants that were measured on this device. */
+  /** Kernel variants that were chosen for this device. */
   readonly choices = new Choices();
   /**
    * Since the device was opened: dispatches recorded, submits made, operations of matrix products (2·M·N·K each, which
@@ -140,6 +140,11 @@ export class Gpu {
   /** Number of kernel variants compiled so far. */
   get compiled(): number {
     return this.#kernels.compiled;
+  }
+
+  /** The text of shaders/`name`.wgsl, as this device was given it. */
+  shader(name: string): string | undefined {
+    return this.#kernels.source(name);
   }
 
   /**

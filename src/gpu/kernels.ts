@@ -53,6 +53,11 @@ export class Kernels {
     return this.#kernels.size;
   }
 
+  /** The text of a shader file. */
+  source(name: string): string | undefined {
+    return this.#sources.get(name);
+  }
+
   /** The variant of kernel `name` with these constants, compiled on first use. Throws GpuCompileError. */
   get(name: string, constants: Constants, unroll: boolean): Kernel {
     const key = variantKey(name, constants, unroll);

@@ -2,12 +2,13 @@
 // the shader files, and brings the software Vulkan device that npm installed where there is no other.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { constants, homedir, tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliDecompressSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
 import { type Gpu, type GpuOptions, openGpu } from '../gpu/gpu.ts';
+import { cacheFolder } from './cache.ts';
 import { paceDawn } from './pace.ts';
 
 export type AdapterChoice = 'auto' | 'gpu' | 'software';
@@ -202,11 +203,6 @@ function keepLibrary(path: string): void {
   } catch {
     // Expected: "Module did not self-register". Dawn finds the library under its soname.
   }
-}
-
-function cacheFolder(): string {
-  const base = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
-  return join(base, 'mentalese');
 }
 
 /** Unpacks SwiftShader from the npm package once; returns its folder, or undefined without the package. */

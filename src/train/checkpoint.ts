@@ -3,13 +3,14 @@
 // tokenizer.json passes through unread.
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
-import { isObject, type JsonObject, parseJson, show } from '../json.ts';
+import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
 import { elements, formatConfig, type ModelConfig, parameterShapes, parseConfig } from '../model/config.ts';
 import { decodeSafetensors, encodeSafetensors, type StoredTensor } from '../model/safetensors.ts';
 import { weightsFor } from '../model/weights.ts';
 import type { TrainOptions } from './option-table.ts';
 import type { ArmResult } from './results.ts';
 import { optionsFromJson, optionsToJson } from './settings.ts';
+import { isChoiceTable, type Tuned } from './tuning-memory.ts';
 
 /** Arrays by full parameter name, row-major, of the shapes parameterShapes gives. */
 export type Parameters = ReadonlyMap<string, Float32Array>;
@@ -43,6 +44,8 @@ export interface TrainerState {
   /** Seconds that this arm has trained so far. */
   readonly seconds: number;
   readonly finished: readonly ArmResult[];
+  /** The kernel variants chosen for the run; null where all are the defaults. */
+  readonly tuned: Tuned | null;
   readonly options: TrainOptions;
 }
 
@@ -183,8 +186,19 @@ function parseTrainer(text: string, path: string): TrainerState {
     lastAccuracy: json.lastAccuracy === null ? null : number('lastAccuracy'),
     seconds: number('seconds'),
     finished: json.finished as unknown as ArmResult[],
+    tuned: tunedOf(json.tuned, path),
     options,
   };
+}
+
+/** Checkpoints from before the tuner say nothing. */
+function tunedOf(json: Json | undefined, path: string): Tuned | null {
+  if (json === undefined || json === null) return null;
+  if (!isObject(json) || typeof json.adapter !== 'string' || !isChoiceTable(json.choices))
+    throw new UserError(
+      `${path}: "tuned" must name an adapter and kernel variants that exist, got ${show(json)}`,
+    );
+  return { adapter: json.adapter, choices: json.choices };
 }
 
 function numberOf(json: JsonObject, key: string, path: string): number {

@@ -28,6 +28,7 @@ import {
 } from './schedule.ts';
 import type { Setup } from './setup.ts';
 import { Learner, type StepValues } from './step.ts';
+import type { Tuning } from './tuning.ts';
 
 /** Names the stream of stage draws among those of a seed. */
 const STAGE_DRAWS = 4;
@@ -53,6 +54,7 @@ export interface Surroundings {
   readonly metricsPath: string;
   /** The adapter's measured ceiling, operations a second. */
   readonly ceiling: number;
+  readonly tuning: Tuning;
   /** Whether the user asked to stop; the loop then writes a checkpoint and throws. */
   readonly stopping: () => boolean;
 }
@@ -76,7 +78,7 @@ export async function trainArm(
   around: Surroundings,
   from: Checkpoint | undefined,
 ): Promise<TrainedArm> {
-  const { gpu, files, progress } = around;
+  const { gpu, files, progress, tuning } = around;
   const { mode } = plan;
   const { tokenizer, curriculum } = setup;
   const parameters = new Parameters(gpu, setup.config);
@@ -116,6 +118,7 @@ export async function trainArm(
       lastAccuracy: accuracy,
       seconds: seconds(),
       finished: plan.finished,
+      tuned: tuning.tuned,
       options,
     };
     await writeCheckpoint(files, plan.dir, { ...(await modelFiles()), trainer, moments: { m, v } });
@@ -190,10 +193,6 @@ export async function trainArm(
     restartClock();
   };
 
-  if (!from) {
-    await log({ kind: 'stage', ...common() });
-    await save(); // From here on, a run killed at any moment can be resumed.
-  }
   const armEnds = (validated: number | null): boolean =>
     (planned !== null && position.step >= planned) ||
     (plan.samples === null && position.stage >= last && stageEnds(position, mode, last, options, validated));
@@ -201,10 +200,19 @@ export async function trainArm(
   let ended = from !== undefined && armEnds(accuracy);
   // Every stage's kernels are compiled before the first step: a stage that compiled its own as it begins would stop
   // the run there and leave it with more memory than it had.
-  for (let stage = 0; stage <= last && !ended; stage++) {
-    learner.rehearse(batchAt(position.samples, stage));
-    await measure(valid.slice(0, first), stage);
-  }
+  const rehearse = async (): Promise<void> => {
+    for (let stage = 0; stage <= last; stage++) {
+      tuning.weigh(1 / (last + 1));
+      learner.rehearse(batchAt(position.samples, stage));
+      tuning.weigh(1 / (last + 1) / options.stageCheckEvery);
+      await measure(valid.slice(0, first), stage);
+    }
+  };
+  if (!from) {
+    await log({ kind: 'stage', ...common() });
+    await tuning.prepare(rehearse);
+    await save(); // From here on, a run killed at any moment can be resumed, with the kernels that it has now.
+  } else if (!ended) await rehearse();
   restartClock();
   while (!ended) {
     const stage = drawStage(randomFor(seed, position.step), position.stage, options.uniformProb);

@@ -70,6 +70,12 @@ export const OPTIONS = {
   steps: resumable(common('Run', optional(integer(1)), null, 'stop after so many optimizer steps in all')),
   seed: common('Run', integer(0, 2 ** 32 - 1), 0, 'same seed, same bits'),
   adapter: resumable(common('Run', choice('auto', 'gpu', 'software'), 'auto', 'where to compute')),
+  tune: common(
+    'Run',
+    choice('off', 'quick', 'full'),
+    'off',
+    'measure first which kernel variants are fastest here, for up to 20 s or 2 minutes, and remember them',
+  ),
   out: perPreset('Run', path('dir'), 'folder of the run'),
   init: common('Run', optional(path('dir')), null, 'start from the model in this folder'),
   resume: common('Run', optional(path('dir')), null, "go on with this run's newest checkpoint"),

@@ -60,7 +60,14 @@ await writeCheckpoint(nodeFiles, given('run'), {
   moments: { m: zeros, v: zeros },
   trainer: {
     ...{ arm: 'coconut', step: 4, samples: 32, stage: 0, stageStep: 4, optimizerStep: 4 },
-    ...{ bestAccuracy: 0, lastAccuracy: null, seconds: 1, finished: [], options: resolved.options },
+    ...{
+      bestAccuracy: 0,
+      lastAccuracy: null,
+      seconds: 1,
+      finished: [],
+      tuned: null,
+      options: resolved.options,
+    },
   },
 });
 

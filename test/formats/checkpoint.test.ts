@@ -44,6 +44,7 @@ async function checkpoint(step: number): Promise<Checkpoint> {
       lastAccuracy: null,
       seconds: 1.5,
       finished: [],
+      tuned: { adapter: 'some adapter', choices: { 'matmul 16x16x16 NN fours': 'tiled-16x16' } },
       options: resolved.options,
     },
   };
@@ -124,5 +125,26 @@ describe('checkpoint', () => {
     expect(await damage('optimizer.safetensors', encodeSafetensors([]))).toBe(
       `${dir}/optimizer.safetensors: holds no tensors called m.…`,
     );
+  });
+
+  it('knows the kernel variants of a run, if any, and only such as exist', async () => {
+    const files = memoryFiles();
+    const dir = await writeCheckpoint(files, 'run', await checkpoint(1));
+    const json = JSON.parse(await files.readText(`${dir}/trainer.json`));
+    const tunedOf = async (tuned: unknown) => {
+      await files.writeAtomic(`${dir}/trainer.json`, JSON.stringify({ ...json, tuned }));
+      return (await readCheckpoint(files, dir)).trainer.tuned;
+    };
+    expect(await tunedOf(null)).toBeNull();
+    expect(await tunedOf(undefined)).toBeNull(); // from before there was a tuner
+    for (const tuned of [
+      [],
+      'x',
+      { adapter: 1, choices: {} },
+      { adapter: 'a', choices: { 'matmul x': 'tiled-0x0' } },
+    ])
+      expect(await userError(() => tunedOf(tuned))).toMatch(
+        /^run\/checkpoints\/1\/trainer\.json: "tuned" must name an adapter and kernel variants that exist, got /,
+      );
   });
 });
