@@ -1,11 +1,17 @@
 // What compiling a kernel took, and what compiling another is likely to take: on one CPU-run adapter 0.1 to 0.7
 // seconds, on another 0.5 to 10, so it must be known before it is spent. Knows sizes; knows no kernel and no clock.
-import type { Contestant } from './race.ts';
 
 /** Compilers take more than twice as long over twice the text: 0.5, 3.1 and 7.8 s for tiles of 128, 512 and 1,024. */
 const EXPONENT = 1.25;
 
-type Compiled = Pick<Contestant, 'kernel' | 'size' | 'text'>;
+export interface Compiled {
+  /** The shader file: variants of one are slow together. */
+  readonly kernel: string;
+  /** Values of a tile, by which compile times grow. */
+  readonly size: number;
+  /** Equal for variants that are compiled from the same text. */
+  readonly text: string;
+}
 
 export class CompileTimes {
   readonly #seen = new Map<string, Compiled & { readonly ms: number }>();

@@ -1,15 +1,9 @@
 // Which of several ways to compute the same thing is fastest, without spending more on the question than it is worth.
 // Knows contestants by name, and a trial that checks and times them; knows no kernel and no device.
-import { CompileTimes } from './compile-times.ts';
+import { type Compiled, CompileTimes } from './compile-times.ts';
 
-export interface Contestant {
+export interface Contestant extends Compiled {
   readonly name: string;
-  /** The shader file: contestants of one are slow together. */
-  readonly kernel: string;
-  /** Values of a tile, by which compile times grow. */
-  readonly size: number;
-  /** Equal for contestants that are compiled from the same text. */
-  readonly text: string;
 }
 
 export interface Trial {
