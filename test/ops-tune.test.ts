@@ -143,8 +143,7 @@ describe('compile times', () => {
     expect(times.expected(one('a', 256))).toBe(0);
     times.note(one('a', 256), 100);
     expect(times.expected(one('a', 256))).toBe(0);
-    expect(times.of(one('a', 256))).toBe(100);
-    expect(times.of(one('a', 512))).toBe(0);
+    expect(times.likely(one('a', 256))).toBe(100);
     expect(times.expected(one('a', 256, 'transposed'))).toBe(100);
     expect(times.expected(one('a', 512))).toBeCloseTo(238, 0);
     expect(times.expected(one('b', 512))).toBeCloseTo(238, 0);
@@ -153,6 +152,8 @@ describe('compile times', () => {
     times.note(one('b', 1024), 0);
     times.note(one('b', 512), 5);
     expect(times.expected(one('b', 256))).toBeCloseTo(420, 0);
+    expect(times.expected(one('b', 1024))).toBe(0);
+    expect(times.likely(one('b', 1024))).toBeCloseTo(2378, 0);
     expect(times.expected(one('a', 256, 'other'))).toBe(100);
   });
 });

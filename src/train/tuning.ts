@@ -22,7 +22,7 @@ export type TuneMode = TrainOptions['tune'];
 /** The budgets leave room for what the run then compiles anew: 20 seconds and 2 minutes in all. */
 const EFFORTS: Readonly<Record<Exclude<TuneMode, 'off'>, Omit<TuneOptions, 'stopping'>>> = {
   quick: { budgetMs: 15_000, steps: 1000, margin: 0.07, rounds: 3 },
-  full: { budgetMs: 100_000, steps: 20_000, margin: 0.03, rounds: 5 },
+  full: { budgetMs: 100_000, steps: 20_000, margin: 0.03, rounds: 9 },
 };
 
 export interface TuningOptions {

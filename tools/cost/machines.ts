@@ -12,7 +12,7 @@ export interface Machine {
 }
 
 /**
- * Data sheets: H100 SXM 67 TFLOP/s and 3.35 TB/s, of which about 60 are reached by long products; laptops lie between
+ * Data sheets: H100 SXM 67 TFLOP/s and 3.35 TB/s, of which 60 are assumed to be in reach; laptops lie between
  * 4 TFLOP/s at 100 GB/s (Apple M2, 10 cores) and 12 at 250. Dispatches are assumed: published measurements over WebGPU
  * say 24 to 36 µs on Vulkan and 32 to 71 µs on Metal for a dispatch that is encoded and submitted by itself
  * (arXiv 2604.02344), and we put hundreds into one submit.

@@ -20,17 +20,16 @@ export class CompileTimes {
     if (!this.#seen.has(text)) this.#seen.set(text, { kernel, size, text, ms });
   }
 
-  /** What it took; 0 for a text that was never compiled. */
-  of({ text }: Compiled): number {
-    return this.#seen.get(text)?.ms ?? 0;
+  /** What is still to be spent on it: nothing on a text that was compiled. */
+  expected(one: Compiled): number {
+    return this.#seen.has(one.text) ? 0 : this.likely(one);
   }
 
   /**
-   * What it will take: nothing again for a known text, else what the times of the same kernel's other texts say, or of
-   * any. The largest, as a compiler that has its results on disk makes some of them look cheap.
+   * What it takes to compile it, or a text like it, by the times of the kernel's texts, else of any. The largest that
+   * one of them suggests: a driver that keeps its results on disk makes the others look cheap.
    */
-  expected({ kernel, size, text }: Compiled): number {
-    if (this.#seen.has(text)) return 0;
+  likely({ kernel, size }: Compiled): number {
     const all = [...this.#seen.values()];
     const same = all.filter(one => one.kernel === kernel);
     const times = (same.length > 0 ? same : all).map(one => one.ms * (size / one.size) ** EXPONENT);

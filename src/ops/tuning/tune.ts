@@ -78,7 +78,7 @@ export async function tune(gpu: Gpu, options: TuneOptions): Promise<TuneReport> 
     const whole = new Map([...times].map(([name, ms]) => [name, ms * trial.scale]));
     raced.push({ asked, contestants: trial.contestants, times: whole });
   }
-  const compileMs = (one: Contestant): number => races.compileTimes.of(one);
+  const compileMs = (one: Contestant): number => races.compileTimes.likely(one);
   const chosen = settle(raced, compileMs, options);
   for (const [i, { asked }] of raced.entries())
     gpu.choices.choose(asked.op, asked.shapeClass, chosen[i]!.name);
