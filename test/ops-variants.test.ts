@@ -168,6 +168,27 @@ describe('every variant of the product', () => {
   });
 });
 
+it('computes parts of a product by any variant, and touches nothing else', async () => {
+  const [M, N, K] = [96, 64, 512];
+  const random = seeded(3);
+  const [a, b, old] = [normal([M, K], random), normal([K, N], random), normal([M, N], random)];
+  const [A, B] = [onDevice(gpu, a), onDevice(gpu, b)];
+  // Rows from 32 on in full; of those before, columns from 16 on, and the inner indices from 256 on only.
+  const ranges = [{ m0: 32 }, { m1: 32, n0: 16, k0: 256 }];
+  const expected = Float64Array.from(old.data);
+  for (let m = 0; m < M; m++)
+    for (let n = m < 32 ? 16 : 0; n < N; n++)
+      for (let k = m < 32 ? 256 : 0; k < K; k++)
+        expected[m * N + n]! += a.data[m * K + k]! * b.data[k * N + n]!;
+  for (const variant of matmulVariants(gpu, shapeOf({ M, N, K }, 0, 'nothing'))) {
+    const c = onDevice(gpu, old);
+    const [left, right] = [A, B].map(matrix => ({ matrix, transposed: false }));
+    product(gpu, left!, right!, { tensor: c, beta: 1 }, { variant, ranges });
+    expect(relativeError(await read(c), expected), variant).toBeLessThan(1e-5);
+    c.free();
+  }
+});
+
 it('refuses GELU on what is added to, which kernels would compute differently', async () => {
   const [x, y] = [onDevice(gpu, normal([4, 4], seeded(1))), onDevice(gpu, normal([4, 4], seeded(2)))];
   const X = { matrix: x, transposed: false };

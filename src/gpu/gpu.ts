@@ -82,6 +82,8 @@ export class Gpu {
    * are counted before their dispatch is recorded).
    */
   readonly counts = { dispatches: 0, submits: 0, flops: 0 };
+  /** Asked at the beginning of each pass that dispatches share for where it writes its timestamps: the bench's clock. */
+  stampPass: (() => GPUComputePassTimestampWrites) | undefined;
   readonly #kernels: Kernels;
   readonly #arena: UniformArena;
   readonly #staging = new Map<number, GPUBuffer[]>();
@@ -286,7 +288,13 @@ export class Gpu {
   /** The pass of all dispatches that are not measured one by one. */
   #sharedPass(): GPUComputePassEncoder {
     this.#encoder ??= this.device.createCommandEncoder({ label: 'mentalese' });
-    this.#pass ??= this.#encoder.beginComputePass({ label: 'mentalese' });
+    if (!this.#pass) {
+      const timestampWrites = this.stampPass?.();
+      this.#pass = this.#encoder.beginComputePass({
+        label: 'mentalese',
+        ...(timestampWrites && { timestampWrites }),
+      });
+    }
     return this.#pass;
   }
 

@@ -64,7 +64,7 @@ export interface ProductShape {
   readonly K: number;
   readonly transposeA: boolean;
   readonly transposeB: boolean;
-  /** Something follows the product in its dispatch, which a split one could not do. */
+  /** Something follows the product in its dispatch, or it is not the whole of C: what a split one cannot do. */
   readonly epilogue: boolean;
   /** All offsets and strides are multiples of four; where absent, those of whole matrices are meant. */
   readonly aligned?: boolean;
@@ -212,7 +212,8 @@ export function product(gpu: Gpu, a: Operand, b: Operand, out: Slot, options: Pr
       GELU_BACKWARD: geluAt !== undefined,
       SUMS: sumsHere ?? false,
     };
-    launch(gpu, options.variant, bind, params, epilogue, a.transposed, b.transposed);
+    const work = { bind, params, epilogue, transposeA: a.transposed, transposeB: b.transposed };
+    launch(gpu, options.variant, work);
   }
   none.free();
 }
@@ -300,16 +301,18 @@ function choose(gpu: Gpu, shape: ProductShape): MatmulVariant {
   return measured && runs(gpu, measured, shape) ? measured : defaultVariant(gpu, shape);
 }
 
-function launch(
-  gpu: Gpu,
-  asked: MatmulVariant | undefined,
-  bind: Readonly<Record<string, Tensor>> & { readonly c: Tensor },
-  params: Params,
-  epilogue: Epilogue,
-  transposeA: boolean,
-  transposeB: boolean,
-): void {
-  const { ADD, ...after } = epilogue;
+/** One part of a product, as the kernels take it. */
+interface Work {
+  readonly bind: Readonly<Record<string, Tensor>> & { readonly c: Tensor };
+  readonly params: Params;
+  readonly epilogue: Epilogue;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+}
+
+function launch(gpu: Gpu, asked: MatmulVariant | undefined, work: Work): void {
+  const { bind, params, transposeA, transposeB } = work;
+  const { ADD, ...after } = work.epilogue;
   const { M, N, K, batch } = params;
   const shape: ProductShape = {
     M,
@@ -317,34 +320,29 @@ function launch(
     K,
     transposeA,
     transposeB,
-    epilogue: batch > 1 || Object.values(after).includes(true),
+    // A split product is summed into the whole of C, so it makes neither a batch nor a part of C.
+    epilogue: batch > 1 || bind.c.size !== M * N || Object.values(after).includes(true),
     aligned: aligned(params),
   };
   const name = asked && runs(gpu, asked, shape) ? asked : choose(gpu, shape);
   const { parts } = FORMS[name];
   if (parts === 1) {
-    dispatch(gpu, name, bind, params, epilogue, transposeA, transposeB);
+    dispatch(gpu, name, work);
     return;
   }
   // The parts of K are the entries of a batch, whose results are summed in order.
   const partial = empty(gpu, [parts, M, N]);
   const aBatch = (K / parts) * params.ak;
   const bBatch = (K / parts) * params.bk;
-  const cut = { ...params, K: K / parts, batch: parts, aBatch, bBatch, c0: 0, cm: N, cBatch: M * N };
-  dispatch(gpu, name, { ...bind, c: partial }, cut, { ...epilogue, ADD: false }, transposeA, transposeB);
+  const entries = { ...params, K: K / parts, batch: parts, aBatch, bBatch, c0: 0, cm: N, cBatch: M * N };
+  const fresh = { ...work.epilogue, ADD: false };
+  dispatch(gpu, name, { ...work, bind: { ...bind, c: partial }, params: entries, epilogue: fresh });
   sumRows(gpu, partial, { tensor: bind.c, beta: ADD ? 1 : 0 });
   partial.free();
 }
 
-function dispatch(
-  gpu: Gpu,
-  name: MatmulVariant,
-  bind: Readonly<Record<string, Tensor>>,
-  params: Params,
-  epilogue: Epilogue,
-  transposeA: boolean,
-  transposeB: boolean,
-): void {
+function dispatch(gpu: Gpu, name: MatmulVariant, work: Work): void {
+  const { bind, params, epilogue, transposeA, transposeB } = work;
   const { kernel, rows, columns } = FORMS[name];
   gpu.counts.flops += 2 * params.batch * params.M * params.N * params.K;
   const tiles = Math.ceil(params.M / rows) * Math.ceil(params.N / columns) * params.batch;

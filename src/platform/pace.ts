@@ -22,7 +22,10 @@ export function paceDawn(): () => void {
   };
 }
 
-/** The binding takes `setImmediate` from the global object at each call; its callback is the only native one. */
+/**
+ * The binding takes `setImmediate` from the global object at each call. Its callback is native; bound functions look
+ * so too, and wait a millisecond with it.
+ */
 function install(): void {
   if (installed) return;
   installed = true;

@@ -129,9 +129,24 @@ function fresh(
       ? Tokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
       : Tokenizer.fromSamples(known);
   const longest = Math.max(...known.map(sample => longestRow(sample, tokenizer, options.mode, curriculum)));
-  const config: ModelConfig = {
+  const config = configFor(tokenizer, { width, heads, layers }, Math.ceil((longest * ROOM) / 16) * 16);
+  const count = parameterCount({ ...config, layers: 1 }) * config.layers;
+  if (count > MOST_PARAMETERS)
+    throw new UserError(
+      `--width ${width} and --layers ${layers} make a model of more than ${MOST_PARAMETERS} parameters: lower them`,
+    );
+  return { tokenizer, config, weights: initialWeights(config, options.initScale, options.seed) };
+}
+
+/** A fresh model's config: GPT-2's proportions, for rows of up to `positions` columns. */
+export function configFor(
+  tokenizer: Tokenizer,
+  { width, heads, layers }: Pick<ModelConfig, 'width' | 'heads' | 'layers'>,
+  positions: number,
+): ModelConfig {
+  return {
     vocabSize: tokenizer.size,
-    positions: Math.ceil((longest * ROOM) / 16) * 16,
+    positions,
     width,
     layers,
     heads,
@@ -145,12 +160,6 @@ function fresh(
     endLatentId: tokenizer.endLatent,
     reasoning: undefined,
   };
-  const count = parameterCount({ ...config, layers: 1 }) * config.layers;
-  if (count > MOST_PARAMETERS)
-    throw new UserError(
-      `--width ${width} and --layers ${layers} make a model of more than ${MOST_PARAMETERS} parameters: lower them`,
-    );
-  return { tokenizer, config, weights: initialWeights(config, options.initScale, options.seed) };
 }
 
 /** Tokens of a sample's longest row over all stages: the first has all steps, the last all latents. */

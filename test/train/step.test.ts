@@ -31,18 +31,20 @@ const config: ModelConfig = {
 const gpu = await testGpu();
 const low = await testGpu({ limits: { maxBinding: 64 * 1024 }, poison: false });
 
-function rows(): Row[] {
+/** Rows of `latents(i)` latents. */
+function rows(latents: (i: number) => number = () => 2): Row[] {
   const random = seeded(9);
   const word = (): number => 6 + Math.floor(random() * 13);
   return Array.from({ length: 24 }, (_, i) => {
     const question = Array.from({ length: 6 + (i % 5) }, word);
     const text = [word(), word(), 2];
-    const prompt = [...question, LATENT, LATENT, 4];
+    const thoughts = latents(i);
+    const prompt = [...question, ...Array<number>(thoughts).fill(LATENT), 4];
     return {
       tokens: [...prompt, ...text],
       labels: [...prompt.map(() => -100), ...text],
-      latentStart: question.length,
-      latents: 2,
+      latentStart: thoughts > 0 ? question.length : -1,
+      latents: thoughts,
     };
   });
 }
@@ -51,14 +53,15 @@ function rows(): Row[] {
 async function train(
   device: Gpu,
   microBatch: number | 'all',
+  { window = 1, latents }: { window?: number; latents?: (i: number) => number } = {},
 ): Promise<{ losses: number[]; weights: Float32Array }> {
   const parameters = new Parameters(device, config);
   parameters.load(initialWeights(config, 'matched', 4));
   const adamw = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01, clip: 1 };
-  const learner = new Learner(new Gpt(parameters), { ...adamw, window: 1, microBatch, padId: 0 });
+  const learner = new Learner(new Gpt(parameters), { ...adamw, window, microBatch, padId: 0 });
   const losses: number[] = [];
   for (let step = 0; step < 3; step++) {
-    const values = learner.step(rows(), 1e-3);
+    const values = learner.step(rows(latents), 1e-3);
     const parts = await Promise.all(values.losses.map(read));
     losses.push(parts.reduce((sum, part) => sum + part[0]!, 0));
     for (const tensor of [...values.losses, values.clip]) tensor.free();
@@ -78,4 +81,13 @@ it('learns the same in micro-batches, asked for or forced by the binding limit',
     // AdamW divides by the root of a gradient's square, so rounding in a gradient near 0 moves a weight by up to lr.
     expect(relativeError(parts.weights, whole.weights)).toBeLessThan(1e-3);
   }
+});
+
+it('learns the same from rows of several numbers of latents as from each alone, with a finite window', async () => {
+  const mixed = { window: 2, latents: (i: number) => i % 4 };
+  const together = await train(gpu, 'all', mixed);
+  const alone = await train(gpu, 1, mixed);
+  expect(together.losses[2]!).toBeLessThan(together.losses[0]!);
+  expect(relativeError(alone.losses, together.losses)).toBeLessThan(1e-5);
+  expect(relativeError(alone.weights, together.weights)).toBeLessThan(1e-3); // as above
 });
