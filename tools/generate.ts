@@ -6,12 +6,12 @@ import { UserError } from '../src/errors.ts';
 import { topTokens } from '../src/eval/evaluate.ts';
 import { generate } from '../src/eval/generate.ts';
 import { type AskingFlags, askingOf, promptFor, tokenizerOf } from '../src/eval/prompting.ts';
+import { readModel } from '../src/model/folder.ts';
 import { Gpt } from '../src/model/gpt.ts';
 import { Parameters } from '../src/model/parameters.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
 import { runMain } from '../src/platform/main.ts';
 import { type AdapterChoice, openNodeGpu } from '../src/platform/node.ts';
-import { readModel } from '../src/train/checkpoint.ts';
 import { choice, integer, path, real } from '../src/train/option-kinds.ts';
 import { command, legal, parseFlags } from './flags.ts';
 

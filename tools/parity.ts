@@ -2,6 +2,7 @@
 // node tools/parity.ts --model DIR --batch FILE.json --bptt K|full --out FILE.safetensors
 import { checkFits, parseBatch } from '../src/eval/parity.ts';
 import { latentIds, parseConfig } from '../src/model/config.ts';
+import { readWeights } from '../src/model/folder.ts';
 import { Gpt } from '../src/model/gpt.ts';
 import { latentLoss, type Window } from '../src/model/latent.ts';
 import { Parameters } from '../src/model/parameters.ts';
@@ -11,7 +12,6 @@ import { runMain } from '../src/platform/main.ts';
 import { type AdapterChoice, openNodeGpu } from '../src/platform/node.ts';
 import { Tape } from '../src/tape.ts';
 import { read } from '../src/tensor.ts';
-import { readWeights } from '../src/train/checkpoint.ts';
 import { choice, integer, orWord, path } from '../src/train/option-kinds.ts';
 import { command, legal, parseFlags } from './flags.ts';
 

@@ -6,6 +6,7 @@ import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { type Gpt, rowsThatFit } from '../model/gpt.ts';
 import { generate } from './generate.ts';
+import type { Tamper } from './tamper.ts';
 
 export interface EvaluateOptions {
   readonly mode: Mode;
@@ -20,6 +21,8 @@ export interface EvaluateOptions {
    * due the marker before the answer is part of the prompt, and only as much is read as the right text is long.
    */
   readonly removeLatents?: boolean;
+  /** A control: what is done to each thought before it is fed back. `shuffle` needs two samples at least. */
+  readonly tamper?: Tamper;
   readonly thoughts?: boolean;
 }
 
@@ -71,9 +74,10 @@ export async function evaluate(
   const outcomes: Outcome[] = [];
   let written = 0;
   for (const { rows, indices } of groupByLatents(prompts))
-    for (let at = 0; at < rows.length; at += batch) {
-      const part: readonly Prompt[] = rows.slice(at, at + batch);
-      const settings = { maxTokens, eos: tokenizer.eos, thoughts: options.thoughts ?? false };
+    for (const [at, end] of evenParts(rows.length, batch)) {
+      const part: readonly Prompt[] = rows.slice(at, end);
+      const { thoughts = false, tamper = 'none' } = options;
+      const settings = { maxTokens, eos: tokenizer.eos, thoughts, tamper };
       const made = await generate(model, collatePrompts(part, tokenizer.pad), settings);
       for (const [i, generated] of made.tokens.entries()) {
         const index = indices[at + i]!;
@@ -93,6 +97,13 @@ export async function evaluate(
     tokensPerSample: written / samples.length,
     secondsPerSample: (performance.now() - start) / 1000 / samples.length,
   };
+}
+
+/** Ranges that cut `count` rows into as few parts of at most `most` as there can be, as equal as can be. */
+function evenParts(count: number, most: number): [from: number, to: number][] {
+  const parts = Math.ceil(count / most);
+  const edge = (part: number): number => Math.floor((part * count) / parts);
+  return Array.from({ length: parts }, (_, part) => [edge(part), edge(part + 1)]);
 }
 
 /** Whether the tokens after the last `###` are the sample's answer. */

@@ -9,6 +9,7 @@ import { argmax, sample } from '../ops/sample.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
 import { Tape } from '../tape.ts';
 import { read, readU32, type Tensor, upload } from '../tensor.ts';
+import { type Tamper, tampered } from './tamper.ts';
 
 export interface GenerateOptions {
   /** Most tokens written after the prompt, the end token included. */
@@ -22,6 +23,8 @@ export interface GenerateOptions {
   readonly seed?: number;
   /** Also return, for each thought, the probabilities [B, V] of the tokens it would be as an output. */
   readonly thoughts?: boolean;
+  /** What is done to each thought before it is fed back; `none` by default. */
+  readonly tamper?: Tamper;
 }
 
 export interface Generated {
@@ -59,6 +62,11 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
       written.push(chosen);
       return chosen;
     };
+    const { tamper = 'none' } = options;
+    const feed = (thought: Tensor): Tensor | undefined => {
+      const fed = tampered(tape, model, thought, tamper);
+      return fed && fed !== thought ? row.own(fed) : fed;
+    };
     const plan = passes(T, latentStart, n, 'full').map(pass => ({ ...pass, recorded: false }));
     row.run(
       plan,
@@ -68,6 +76,7 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
         if (pass.t1 === T) ids = choose(last, 0);
         else if (options.thoughts) heads.push(tape.noGrad(() => model.logits(tape, last)));
       },
+      feed,
     );
     const thoughts = await Promise.all(heads.map(async logits => rowSoftmax(await read(logits), B)));
 

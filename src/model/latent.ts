@@ -117,12 +117,14 @@ export class LatentRow {
 
   /**
    * Runs the passes in order. `firstNeeded(pass)` is the first column of a pass whose hidden states are wanted (t1
-   * where none is); `visit` gets the hidden states [(t1-from)·B, C] of its columns from `from` on.
+   * where none is); `visit` gets the hidden states [(t1-from)·B, C] of its columns from `from` on. `feed` may put
+   * something else [B, C], or nothing, in the place of the hidden state that a pass feeds back.
    */
   run(
     plan: readonly Pass[],
     firstNeeded: (pass: Pass) => number,
     visit: (hidden: Tensor, pass: Pass, from: number) => void,
+    feed: (thought: Tensor) => Tensor | undefined = thought => thought,
   ): void {
     const tape = this.#tape;
     const { B } = this.batch;
@@ -140,8 +142,9 @@ export class LatentRow {
       tape.gpu.scope(passName(plan, i), () => {
         const hidden = pass.recorded ? forward() : tape.noGrad(forward);
         visit(hidden, pass, from);
-        if (feeds)
-          fedBack = t1 - from === 1 ? hidden : slice(tape, hidden, (t1 - from - 1) * B, (t1 - from) * B);
+        if (!feeds) return;
+        const last = t1 - from === 1 ? hidden : slice(tape, hidden, (t1 - from - 1) * B, (t1 - from) * B);
+        fedBack = feed(last);
       });
     }
   }
@@ -151,10 +154,10 @@ export class LatentRow {
     const tape = this.#tape;
     const { B, T, latentStart, latents } = this.batch;
     const x = t1 - t0 === T ? embedded : slice(tape, embedded, t0 * B, t1 * B);
-    if (!fed) return x;
+    if (!fed || !fedBack) return x;
     const thinks = latents.map(count => (t0 - latentStart < count ? 1 : 0));
     const mask = this.own(upload(tape.gpu, thinks, [B]));
-    return tape.apply(feedback, { embedded: x, hidden: fedBack! }, { mask });
+    return tape.apply(feedback, { embedded: x, hidden: fedBack }, { mask });
   }
 }
 

@@ -43,6 +43,14 @@ export const gatherRows: Op<Inputs, GatherAttrs> = {
   },
 };
 
+/** y[r] = x[index[r]], rows as often as they are named, without a gradient. x [M, C], index u32 [R], y [R, C]. */
+export function pickRows(gpu: Gpu, x: Tensor, index: Tensor): Tensor {
+  const C = widthOf(x);
+  const y = empty(gpu, [index.size, C]);
+  gather(gpu, x, index, { tensor: y, beta: 0 }, C);
+  return y;
+}
+
 function gather(gpu: Gpu, x: Tensor, index: Tensor, y: Slot, C: number): void {
   const R = index.size;
   const groups = ceilDiv(R * ceilDiv(C, COLS), 64);

@@ -1,26 +1,20 @@
-// A model folder (config.json, model.safetensors, tokenizer.json: Hugging Face form) and a checkpoint, which is
-// such a folder plus the trainer's own two files. Knows names and formats; the file system is given, and
-// tokenizer.json passes through unread.
+// A checkpoint: a model folder plus the trainer's own two files. Knows names and formats; the file system is given.
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
-import { elements, formatConfig, type ModelConfig, parameterShapes, parseConfig } from '../model/config.ts';
+import {
+  type ModelFiles,
+  modelContents,
+  type ParameterValues,
+  readModel,
+  storedTensors,
+} from '../model/folder.ts';
 import { decodeSafetensors, encodeSafetensors, type StoredTensor } from '../model/safetensors.ts';
 import { weightsFor } from '../model/weights.ts';
 import type { TrainOptions } from './option-table.ts';
 import type { ArmResult } from './results.ts';
 import { optionsFromJson, optionsToJson } from './settings.ts';
 import { isChoiceTable, type Tuned } from './tuning-memory.ts';
-
-/** Arrays by full parameter name, row-major, of the shapes parameterShapes gives. */
-export type Parameters = ReadonlyMap<string, Float32Array>;
-
-export interface ModelFiles {
-  readonly config: ModelConfig;
-  readonly weights: Parameters;
-  /** The text of tokenizer.json. */
-  readonly tokenizer: string;
-}
 
 /**
  * Everything beside weights and moments that the next step depends on. Random numbers have no state of their
@@ -51,8 +45,8 @@ export interface TrainerState {
 
 /** AdamW's running means of the gradient and of its square. */
 export interface Moments {
-  readonly m: Parameters;
-  readonly v: Parameters;
+  readonly m: ParameterValues;
+  readonly v: ParameterValues;
 }
 
 export interface Checkpoint extends ModelFiles {
@@ -60,23 +54,15 @@ export interface Checkpoint extends ModelFiles {
   readonly moments: Moments;
 }
 
-const CONFIG = 'config.json';
-const MODEL = 'model.safetensors';
-const TOKENIZER = 'tokenizer.json';
 const TRAINER = 'trainer.json';
 const OPTIMIZER = 'optimizer.safetensors';
 const FORMAT = 1;
-
-/** Writes `dir` whole or not at all: a folder that `GPT2LMHeadModel.from_pretrained` opens. */
-export async function writeModel(files: Files, dir: string, model: ModelFiles): Promise<void> {
-  await files.writeFolderAtomic(dir, modelContents(model));
-}
 
 /** Writes `runDir`/checkpoints/`step` whole or not at all and returns its path. */
 export async function writeCheckpoint(files: Files, runDir: string, checkpoint: Checkpoint): Promise<string> {
   const { config, trainer, moments } = checkpoint;
   const dir = `${runDir}/checkpoints/${trainer.step}`;
-  const tensors = [...named(config, moments.m, 'm.'), ...named(config, moments.v, 'v.')];
+  const tensors = [...storedTensors(config, moments.m, 'm.'), ...storedTensors(config, moments.v, 'v.')];
   await files.writeFolderAtomic(dir, {
     ...modelContents(checkpoint),
     [OPTIMIZER]: encodeSafetensors(tensors),
@@ -85,29 +71,9 @@ export async function writeCheckpoint(files: Files, runDir: string, checkpoint: 
   return dir;
 }
 
-/** Reads a model folder, ours or the hub's. Every fault is a UserError naming the file. */
-export async function readModel(files: Files, dir: string): Promise<ModelFiles> {
-  await requireFolder(files, dir);
-  const config = parseConfig(await files.readText(`${dir}/${CONFIG}`), `${dir}/${CONFIG}`);
-  return {
-    config,
-    weights: await readWeights(files, dir, config),
-    tokenizer: await files.readText(`${dir}/${TOKENIZER}`),
-  };
-}
-
-/** The weights of a model folder alone: for tools that need no tokenizer. */
-export async function readWeights(
-  files: Files,
-  dir: string,
-  config: ModelConfig,
-): Promise<Map<string, Float32Array>> {
-  const path = `${dir}/${MODEL}`;
-  return weightsFor(config, decodeSafetensors(await files.read(path), path).tensors, path);
-}
-
 /** Reads what writeCheckpoint wrote. Every fault is a UserError naming the file. */
 export async function readCheckpoint(files: Files, dir: string): Promise<Checkpoint> {
+  await requireFolder(files, dir);
   const model = await readModel(files, dir);
   const trainer = parseTrainer(await files.readText(`${dir}/${TRAINER}`), `${dir}/${TRAINER}`);
   const path = `${dir}/${OPTIMIZER}`;
@@ -133,24 +99,6 @@ export async function latestCheckpoint(files: Files, runDir: string): Promise<st
 
 async function requireFolder(files: Files, dir: string): Promise<void> {
   if (!(await files.exists(dir))) throw new UserError(`${dir}: no such folder`);
-}
-
-function modelContents({ config, weights, tokenizer }: ModelFiles): Record<string, Uint8Array | string> {
-  return {
-    [CONFIG]: formatConfig(config),
-    // transformers refuses a file without this note on its origin.
-    [MODEL]: encodeSafetensors(named(config, weights, ''), { format: 'pt' }),
-    [TOKENIZER]: tokenizer,
-  };
-}
-
-function named(config: ModelConfig, arrays: Parameters, prefix: string): [string, StoredTensor][] {
-  return parameterShapes(config).map(([name, shape]) => {
-    const data = arrays.get(name);
-    if (data?.length !== elements(shape))
-      throw new Error(`checkpoint: ${prefix}${name} is missing or of another size`);
-    return [prefix + name, { shape, data }];
-  });
 }
 
 function withPrefix(

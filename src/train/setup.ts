@@ -10,9 +10,10 @@ import { tokenizerOf } from '../eval/prompting.ts';
 import type { Files } from '../files.ts';
 import { show } from '../json.ts';
 import { type ModelConfig, parameterCount } from '../model/config.ts';
+import { type ParameterValues, readModel } from '../model/folder.ts';
 import { initialWeights } from '../model/init.ts';
 import { armFolder } from './arms.ts';
-import { type Checkpoint, type Parameters, readModel } from './checkpoint.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import type { TrainOptions } from './option-table.ts';
 
 /** Rows looked at to learn how long a generated task's rows get, and the room left above the longest. */
@@ -28,7 +29,7 @@ export interface Setup {
   readonly test: readonly Sample[];
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
-  readonly weights: Parameters;
+  readonly weights: ParameterValues;
   readonly curriculum: CurriculumOptions;
   /** Most reasoning steps of a sample. */
   readonly mostSteps: number;

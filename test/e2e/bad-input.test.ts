@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
+import { writeModel } from '../../src/model/folder.ts';
 import { initialWeights } from '../../src/model/init.ts';
 import { encodeSafetensors } from '../../src/model/safetensors.ts';
 import { nodeFiles } from '../../src/platform/files.ts';
-import { writeCheckpoint, writeModel } from '../../src/train/checkpoint.ts';
+import { writeCheckpoint } from '../../src/train/checkpoint.ts';
 import { resolveOptions } from '../../src/train/options.ts';
 import { contents, type Ended, run, scratch, TINY } from './child.ts';
 

@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { elements, parameterShapes, parseConfig } from '../../src/model/config.ts';
+import { readModel, writeModel } from '../../src/model/folder.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../src/model/safetensors.ts';
 import {
   type Checkpoint,
   latestCheckpoint,
   readCheckpoint,
-  readModel,
   writeCheckpoint,
-  writeModel,
 } from '../../src/train/checkpoint.ts';
 import { resolveOptions } from '../../src/train/options.ts';
 import { userError } from './expect-error.ts';

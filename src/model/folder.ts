@@ -1,0 +1,77 @@
+// A model folder: config.json, model.safetensors, tokenizer.json in Hugging Face form. Knows names and formats; where
+// the files lie is given, and tokenizer.json passes through unread.
+import type { Files } from '../files.ts';
+import { elements, formatConfig, type ModelConfig, parameterShapes, parseConfig } from './config.ts';
+import { decodeSafetensors, encodeSafetensors, type StoredTensor } from './safetensors.ts';
+import { weightsFor } from './weights.ts';
+
+/** Arrays by full parameter name, row-major, of the shapes parameterShapes gives. */
+export type ParameterValues = ReadonlyMap<string, Float32Array>;
+
+export interface ModelFiles {
+  readonly config: ModelConfig;
+  readonly weights: ParameterValues;
+  /** The text of tokenizer.json. */
+  readonly tokenizer: string;
+}
+
+/** The names of a model folder's files. */
+export const MODEL_FILES = {
+  config: 'config.json',
+  weights: 'model.safetensors',
+  tokenizer: 'tokenizer.json',
+} as const;
+
+/** What reading a model asks of a place. Faults are UserErrors that name the path. */
+export type ModelSource = Pick<Files, 'read' | 'readText'>;
+
+/** Reads the model in `dir`, ours or the hub's. Every fault is a UserError naming the file. */
+export async function readModel(source: ModelSource, dir: string): Promise<ModelFiles> {
+  const path = `${dir}/${MODEL_FILES.config}`;
+  const config = parseConfig(await source.readText(path), path);
+  const weights = await readWeights(source, dir, config);
+  return { config, weights, tokenizer: await source.readText(`${dir}/${MODEL_FILES.tokenizer}`) };
+}
+
+/** The weights of a model folder alone: for those who need no tokenizer. */
+export async function readWeights(
+  source: Pick<Files, 'read'>,
+  dir: string,
+  config: ModelConfig,
+): Promise<Map<string, Float32Array>> {
+  const path = `${dir}/${MODEL_FILES.weights}`;
+  return weightsFor(config, decodeSafetensors(await source.read(path), path).tensors, path);
+}
+
+/** Writes `dir` whole or not at all: a folder that `GPT2LMHeadModel.from_pretrained` opens. */
+export async function writeModel(files: Files, dir: string, model: ModelFiles): Promise<void> {
+  await files.writeFolderAtomic(dir, modelContents(model));
+}
+
+/** The files of a model folder by name. */
+export function modelContents({
+  config,
+  weights,
+  tokenizer,
+}: ModelFiles): Record<string, Uint8Array | string> {
+  return {
+    [MODEL_FILES.config]: formatConfig(config),
+    // transformers refuses a file without this note on its origin.
+    [MODEL_FILES.weights]: encodeSafetensors(storedTensors(config, weights), { format: 'pt' }),
+    [MODEL_FILES.tokenizer]: tokenizer,
+  };
+}
+
+/** Parameter values in the model's own order, under their names with `prefix` before them. */
+export function storedTensors(
+  config: ModelConfig,
+  values: ParameterValues,
+  prefix = '',
+): [string, StoredTensor][] {
+  return parameterShapes(config).map(([name, shape]) => {
+    const data = values.get(name);
+    if (data?.length !== elements(shape))
+      throw new Error(`model folder: ${prefix}${name} is missing or of another size`);
+    return [prefix + name, { shape, data }];
+  });
+}
