@@ -1,14 +1,10 @@
 // Asks a model one question and shows what it thinks and says:
 // node tools/generate.ts --model DIR --prompt TEXT [--latents N] [--thoughts]
-import { collatePrompts } from '../src/data/batch.ts';
 import { MODES } from '../src/data/curriculum.ts';
-import { UserError } from '../src/errors.ts';
 import { topTokens } from '../src/eval/evaluate.ts';
-import { generate } from '../src/eval/generate.ts';
 import { type AskingFlags, askingOf, promptFor, tokenizerOf } from '../src/eval/prompting.ts';
+import { Reasoner } from '../src/eval/reasoner.ts';
 import { readModel } from '../src/model/folder.ts';
-import { Gpt } from '../src/model/gpt.ts';
-import { Parameters } from '../src/model/parameters.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
 import { runMain } from '../src/platform/main.ts';
 import { type AdapterChoice, openNodeGpu } from '../src/platform/node.ts';
@@ -59,32 +55,20 @@ const program = command(
 await runMain(async () => {
   const flags = parseFlags<Flags>(program, process.argv.slice(2));
   if (!flags) return;
-  const { config, weights, tokenizer: text } = await readModel(files, flags.model);
-  const tokenizer = tokenizerOf(text, config, flags.model);
-  const prompt = promptFor(flags.prompt, tokenizer, askingOf(config, flags, flags.model));
-  if (prompt.tokens.length >= config.positions)
-    throw new UserError(
-      `--prompt: ${prompt.tokens.length} tokens leave no room in the model's ${config.positions} positions`,
-    );
-
+  const model = await readModel(files, flags.model);
+  // Before a device is opened: a fault of the question is the user's first news.
+  const tokenizer = tokenizerOf(model.tokenizer, model.config, flags.model);
+  promptFor(flags.prompt, tokenizer, model.config, askingOf(model.config, flags, flags.model), '--prompt');
   const { gpu, close } = await openNodeGpu(flags.adapter);
   try {
-    const parameters = new Parameters(gpu, config);
-    parameters.load(weights);
-    const { eos, pad } = tokenizer;
-    const asked = collatePrompts([prompt], pad);
-    const { tokens, thoughts } = await generate(new Gpt(parameters), asked, {
-      ...flags,
-      eos,
-      thoughts: true,
-    });
+    const { text, thoughts } = await new Reasoner(gpu, model, flags.model).ask(flags.prompt, flags);
     if (flags.thoughts)
-      for (const [i, thought] of thoughts[0]!.entries()) {
+      for (const [i, thought] of thoughts.entries()) {
         const near = topTokens(thought, tokenizer, flags.top);
         const shown = near.map(({ token, probability }) => `${token} ${probability.toFixed(3)}`).join('  ');
         console.log(`thought ${i + 1}: ${shown}`);
       }
-    console.log(tokenizer.decode(tokens[0]!));
+    console.log(text);
   } finally {
     close();
   }

@@ -14,6 +14,7 @@ export interface Asking {
   readonly curriculum: CurriculumOptions;
 }
 
+/** What overrides the model's own config. */
 export interface AskingFlags {
   readonly mode?: Mode;
   /** Thoughts instead of those the model was trained with. */
@@ -40,7 +41,7 @@ export function askingOf(config: ModelConfig, flags: AskingFlags, dir: string): 
   if (!mode)
     throw new UserError(`${dir}/config.json: reasoning.mode is ${show(name)}, expected ${MODES.join(', ')}`);
   if ((flags.latents ?? 0) >= config.positions)
-    throw new UserError(`--latents ${flags.latents}: the model has only ${config.positions} positions`);
+    throw new UserError(`latents ${flags.latents}: the model has only ${config.positions} positions`);
   const endMarker = trained?.endMarker ?? 'latents';
   if (mode === 'coconut' && (flags.latents !== undefined || !trained)) {
     if (flags.latents === undefined)
@@ -48,7 +49,7 @@ export function askingOf(config: ModelConfig, flags: AskingFlags, dir: string): 
     return fixedLatents(flags.latents, endMarker);
   }
   if (mode !== 'coconut' && (flags.latents ?? 0) > 0)
-    throw new UserError(`--latents ${flags.latents}: a ${mode} model has no latents`);
+    throw new UserError(`latents ${flags.latents}: a ${mode} model has none`);
   if (!trained) return { ...fixedLatents(0, endMarker), mode };
   const { stage, latentsPerStep, maxLatentStage, padLatents } = trained;
   return { mode, stage, curriculum: { latentsPerStep, maxLatentStage, padLatents, endMarker } };
@@ -60,21 +61,30 @@ function fixedLatents(count: number, endMarker: CurriculumOptions['endMarker']):
   return { mode: 'coconut', stage: count + 1, curriculum };
 }
 
-/** The prompt of a question without a known answer. Throws UserError naming words that the tokenizer lacks. */
-export function promptFor(question: string, tokenizer: Tokenizer, asking: Asking): Prompt {
+/**
+ * The prompt of a question without a known answer. Throws UserError, naming `where`, on words that the tokenizer lacks
+ * and on more tokens than the model has positions.
+ */
+export function promptFor(
+  question: string,
+  tokenizer: Tokenizer,
+  config: ModelConfig,
+  asking: Asking,
+  where = 'the question',
+): Prompt {
   const unknown = question.split(/\s+/).filter(word => tokenizer.encode(word).includes(tokenizer.unknown));
   if (unknown.length > 0)
     throw new UserError(
-      `--prompt: the model does not know "${[...new Set(unknown)].slice(0, 5).join('", "')}"`,
+      `${where}: the model does not know "${[...new Set(unknown)].slice(0, 5).join('", "')}"`,
     );
-  if (tokenizer.encode(question).length === 0) throw new UserError('--prompt is empty');
-  return promptOf(
-    { question, steps: [], answer: '' },
-    tokenizer,
-    asking.mode,
-    asking.stage,
-    asking.curriculum,
-  );
+  if (tokenizer.encode(question).length === 0) throw new UserError(`${where} is empty`);
+  const { mode, stage, curriculum } = asking;
+  const prompt = promptOf({ question, steps: [], answer: '' }, tokenizer, mode, stage, curriculum);
+  if (prompt.tokens.length >= config.positions)
+    throw new UserError(
+      `${where}: ${prompt.tokens.length} tokens leave no room in the model's ${config.positions} positions`,
+    );
+  return prompt;
 }
 
 /** Refuses samples that the model cannot read, before anything is computed. Throws UserError naming `file`. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliDecompressSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
+import { adapterName, describeLimits } from '../gpu/describe.ts';
 import { type Gpu, type GpuOptions, openGpu } from '../gpu/gpu.ts';
 import { cacheFolder } from './cache.ts';
 import { paceDawn } from './pace.ts';
@@ -258,19 +259,13 @@ function untar(tar: Uint8Array): [string, Uint8Array][] {
 }
 
 function describe(gpu: Gpu, kind: Opened['kind']): string {
-  const { info, limits } = gpu;
-  const name = info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ');
-  const features = ['subgroups', 'shader-f16', 'timestamp-query'].filter(feature =>
-    gpu.features.has(feature),
-  );
-  const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
   const faster = {
     hardware: '',
     'system software': '; a GPU with a Vulkan driver would be faster',
     'npm software':
       '; a GPU with a Vulkan driver, or a newer software one (Mesa lavapipe ≥ 25), would be faster',
   }[kind];
-  return `adapter: ${name} (${kind}), binding ≤ ${mib(limits.maxBinding)}, buffer ≤ ${mib(limits.maxBuffer)}, ${features.join(', ') || 'no optional features'}${faster}`;
+  return `adapter: ${adapterName(gpu.info)} (${kind}), ${describeLimits(gpu)}${faster}`;
 }
 
 function noAdapter(choice: AdapterChoice): string {

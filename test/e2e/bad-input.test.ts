@@ -360,9 +360,9 @@ tool(
     ['--limit 0', /--limit must be a positive integer/],
     ['--limit many', /--limit must be a positive integer/],
     ['--latents -1', /--latents must be an integer of at least 0/],
-    ['--latents 1000000000', /--latents 1000000000: the model has only 24 positions/],
+    ['--latents 1000000000', /latents 1000000000: the model has only 24 positions/],
     ['--mode think', /--mode must be coconut, cot or no-cot/],
-    ['--mode cot --latents 2', /--latents 2: a cot model has no latents/],
+    ['--mode cot --latents 2', /latents 2: a cot model has none/],
     ['--adapter cpu', /--adapter must be auto, gpu or software/],
     ['--colour', /unknown option '--colour'/],
     ['extra', /too many arguments/],
@@ -375,14 +375,14 @@ tool('tools/generate.ts', asking, [
   ['--prompt n0 n9', /too many arguments/],
   ['--prompt n9', /--prompt: the model does not know "n9"/],
   ['--latents x', /--latents must be an integer/],
-  ['--latents 1000000000', /--latents 1000000000: the model has only 24 positions/],
+  ['--latents 1000000000', /latents 1000000000: the model has only 24 positions/],
   ['--latents 16', /--prompt: .* leave no room in the model's 24 positions/],
   ['--temperature -1', /--temperature must be a number of at least 0/],
   ['--top-k x', /--top-k must be an integer/],
   ['--top 0', /--top must be a positive integer/],
   ['--max-tokens 0', /--max-tokens must be a positive integer/],
   ['--seed -1', /--seed must be an integer/],
-  ['--mode no-cot --latents 1', /--latents 1: a no-cot model has no latents/],
+  ['--mode no-cot --latents 1', /latents 1: a no-cot model has none/],
 ]);
 const parity = (fault: string, flags: readonly string[], says: RegExp): void =>
   row('tools/parity.ts', fault, ['--model', given('model'), '--out', fresh(), ...flags], says);

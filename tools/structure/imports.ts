@@ -18,7 +18,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   eval: ['gpu', 'tensor', 'flat', 'tape', 'ops', 'model', 'data'],
   train: ['gpu', 'tensor', 'flat', 'tape', 'ops', 'model', 'data', 'eval'],
   platform: ['gpu'],
-  web: ['gpu', 'tensor', 'flat', 'tape', 'ops', 'model', 'data', 'eval', 'train', 'platform'],
+  index: ['gpu', 'tensor', 'flat', 'tape', 'ops', 'model', 'data', 'eval'],
+  web: ['gpu', 'tensor', 'flat', 'tape', 'ops', 'model', 'data', 'eval', 'index', 'platform'],
 };
 
 const DIRECTION = 'gpu → tensor, flat → tape → ops → model → eval → train → entry points';
@@ -48,7 +49,7 @@ function partOf(file: string): string | undefined {
 export function checkImports(root: string): Fault[] {
   const folders = ['src', 'tools', 'bench', 'test'];
   const files = [
-    ...folders.flatMap(folder => filesIn(root, folder, '.ts')),
+    ...folders.flatMap(folder => [...filesIn(root, folder, '.ts'), ...filesIn(root, folder, '.tsx')]),
     ...filesIn(root, '.', '.ts').filter(f => !f.includes('/')),
   ];
   const sources = files.map(file => readSource(root, file));
@@ -69,10 +70,10 @@ export function checkImports(root: string): Fault[] {
 function faultsOf(file: string, specifier: string, known: ReadonlySet<string>): string[] {
   if (!specifier.startsWith('.')) return packageFaults(file, specifier);
   const target = posix.join(posix.dirname(file), specifier);
-  if (!/\.(ts|json)$/.test(specifier)) return [`the import "${specifier}" has no explicit .ts extension`];
+  if (!/\.(tsx?|json)$/.test(specifier)) return [`the import "${specifier}" has no explicit .ts extension`];
   const from = partOf(file);
   const to = partOf(target);
-  if (specifier.endsWith('.ts') && !known.has(target)) return [`the imported file ${target} does not exist`];
+  if (/\.tsx?$/.test(specifier) && !known.has(target)) return [`the imported file ${target} does not exist`];
   if (from === undefined || from === to) return [];
   if (to === undefined) return [`src imports ${target}, which lies outside src`];
   const allowed = MAY_IMPORT[from];

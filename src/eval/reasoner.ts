@@ -1,0 +1,97 @@
+// A model that can be asked: weights on a device, its tokenizer, and the way it was trained to think. Knows questions
+// and answers as text; knows no files and no platform.
+import { collatePrompts, type Prompt } from '../data/batch.ts';
+import type { Sample } from '../data/sample.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { ModelFiles } from '../model/folder.ts';
+import { Gpt } from '../model/gpt.ts';
+import { Parameters } from '../model/parameters.ts';
+import { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
+import { generate } from './generate.ts';
+import {
+  type Asking,
+  type AskingFlags,
+  askingOf,
+  checkSamples,
+  promptFor,
+  tokenizerOf,
+} from './prompting.ts';
+import type { Tamper } from './tamper.ts';
+
+export interface AskOptions extends AskingFlags {
+  /** Most tokens to write, the end token included; 64 by default. */
+  readonly maxTokens?: number;
+  /** 0 (the default) takes the likeliest token. */
+  readonly temperature?: number;
+  /** Draw from the k likeliest only; 0 (the default) = all. */
+  readonly topK?: number;
+  readonly seed?: number;
+  readonly tamper?: Tamper;
+}
+
+export interface Answer {
+  /** All that the model wrote, the end token left out. */
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly prompt: Prompt;
+  /** Of each thought: the probabilities [V] of the tokens that it would be under the model's own head. */
+  readonly thoughts: readonly Float32Array[];
+}
+
+export class Reasoner {
+  /** What messages call the model. */
+  readonly name: string;
+  readonly model: Gpt;
+  readonly tokenizer: Tokenizer;
+
+  /** Copies the weights to `gpu`. Throws UserError where the files do not fit together, GpuOutOfMemoryError. */
+  constructor(gpu: Gpu, { config, weights, tokenizer }: ModelFiles, name: string) {
+    this.name = name;
+    this.tokenizer = tokenizerOf(tokenizer, config, name);
+    const parameters = new Parameters(gpu, config);
+    parameters.load(weights);
+    this.model = new Gpt(parameters);
+  }
+
+  get config(): ModelConfig {
+    return this.model.config;
+  }
+
+  /** How the model is asked, with what `flags` override. Throws UserError where its config does not say. */
+  asking(flags: AskingFlags = {}): Asking {
+    return askingOf(this.config, flags, this.name);
+  }
+
+  /** Asks one question. Throws UserError, naming `where`, where the model lacks a word of it, or room for it. */
+  async ask(question: string, options: AskOptions = {}, where = 'the question'): Promise<Answer> {
+    const { eos, pad } = this.tokenizer;
+    const prompt = promptFor(question, this.tokenizer, this.config, this.asking(options), where);
+    const settings = { maxTokens: 64, ...options, eos, thoughts: true };
+    const { tokens, thoughts } = await generate(this.model, collatePrompts([prompt], pad), settings);
+    return {
+      text: this.tokenizer.decode(tokens[0]!),
+      tokens: tokens[0]!,
+      prompt,
+      thoughts: thoughts[0] ?? [],
+    };
+  }
+
+  /** Evaluates samples whose answers are known. Throws UserError, naming `where`, on samples that the model cannot read. */
+  evaluate(
+    samples: readonly Sample[],
+    options: AskingFlags & Omit<EvaluateOptions, 'mode' | 'stage' | 'curriculum'>,
+    where = 'samples',
+  ): Promise<Evaluation> {
+    const { mode: _mode, latents: _latents, ...rest } = options;
+    const asking = this.asking(options);
+    checkSamples(samples, this.tokenizer, asking, this.config, where);
+    return evaluate(this.model, this.tokenizer, samples, { ...asking, ...rest });
+  }
+
+  /** Gives the weights' memory back; the model cannot be asked afterwards. */
+  free(): void {
+    this.model.parameters.free();
+  }
+}

@@ -1,0 +1,16 @@
+// A device in words, for people. Knows adapters, limits and features; knows no platform.
+import type { Gpu } from './gpu.ts';
+
+/** What the adapter calls itself. */
+export function adapterName(info: GPUAdapterInfo): string {
+  return (
+    info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') || 'unnamed'
+  );
+}
+
+/** The features and limits that matter to kernels. */
+export function describeLimits({ limits, features }: Gpu): string {
+  const named = ['subgroups', 'shader-f16', 'timestamp-query'].filter(feature => features.has(feature));
+  const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
+  return `binding ≤ ${mib(limits.maxBinding)}, buffer ≤ ${mib(limits.maxBuffer)}, ${named.join(', ') || 'no optional features'}`;
+}

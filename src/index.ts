@@ -1,0 +1,27 @@
+// What another program imports: the engine, the model, generation and evaluation. A device comes from
+// `mentalese/node` or `mentalese/web`. Knows nothing itself.
+
+export { formatSamples, parseSamples, type Sample } from './data/sample.ts';
+export { TASKS, type Task, type TaskName, type TaskOptions } from './data/tasks.ts';
+export { Tokenizer } from './data/tokenizer.ts';
+export { UserError } from './errors.ts';
+export { type Evaluation, evaluate, type Outcome, topTokens } from './eval/evaluate.ts';
+export { type Generated, type GenerateOptions, generate } from './eval/generate.ts';
+export { type Answer, type AskOptions, Reasoner } from './eval/reasoner.ts';
+export { TAMPERS, type Tamper } from './eval/tamper.ts';
+export {
+  GpuCompileError,
+  GpuError,
+  GpuLostError,
+  GpuOutOfMemoryError,
+  GpuValidationError,
+} from './gpu/errors.ts';
+export { Gpu, type GpuOptions, openGpu } from './gpu/gpu.ts';
+export type { ModelConfig } from './model/config.ts';
+export { type ModelFiles, readModel, writeModel } from './model/folder.ts';
+export { Gpt } from './model/gpt.ts';
+export { latentLoss } from './model/latent.ts';
+export { Parameters } from './model/parameters.ts';
+export { ops } from './ops/index.ts';
+export { Tape } from './tape.ts';
+export { empty, read, readU32, Tensor, upload } from './tensor.ts';

@@ -1,0 +1,41 @@
+// Figures and names in words. Knows nothing else.
+import type { Treatment } from './engine/protocol.ts';
+
+export function bytes(count: number): string {
+  return `${(count / 2 ** 20).toFixed(1)} MiB`;
+}
+
+export function milliseconds(value: number): string {
+  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+}
+
+export function percent(share: number): string {
+  return `${Math.round(100 * share)} %`;
+}
+
+/** How each treatment of thoughts is called, what it does, and how a sentence about it begins. */
+export const TREATMENTS: Readonly<
+  Record<Treatment, { readonly name: string; readonly does: string; readonly clause: string }>
+> = {
+  none: { name: 'keep', does: 'fed back as they are', clause: 'With its thoughts kept' },
+  remove: {
+    name: 'remove',
+    does: 'no thoughts at all, the answer at once',
+    clause: 'With its thoughts removed',
+  },
+  zero: {
+    name: 'blank',
+    does: 'the same columns, with nothing in them',
+    clause: 'With its thoughts blanked',
+  },
+  shuffle: {
+    name: 'shuffle',
+    does: "another question's thoughts",
+    clause: "With another question's thoughts",
+  },
+  snap: {
+    name: 'snap',
+    does: 'each replaced by the token nearest to it',
+    clause: 'With its thoughts snapped to tokens',
+  },
+};
