@@ -23,6 +23,8 @@ export interface GenerateOptions {
   readonly seed?: number;
   /** Also return, for each thought, the probabilities [B, V] of the tokens it would be as an output. */
   readonly thoughts?: boolean;
+  /** Also return the logits of every token written. */
+  readonly logits?: boolean;
   /** What is done to each thought before it is fed back; `none` by default. */
   readonly tamper?: Tamper;
 }
@@ -34,6 +36,8 @@ export interface Generated {
   readonly ended: readonly boolean[];
   /** Thought p of row b: probabilities [V] under the model's own head. */
   readonly thoughts: readonly (readonly Float32Array[])[];
+  /** Step s of row b: logits [V], those after the row's own end included; empty unless asked for. */
+  readonly logits: readonly (readonly Float32Array[])[];
 }
 
 /** Tokens generated between two looks at whether all rows have ended: a look waits for the device. */
@@ -55,9 +59,11 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
   const written: Tensor[] = [];
   try {
     const heads: Tensor[] = [];
+    const logitReads: Promise<Float32Array>[] = [];
     let ids: Tensor | undefined;
     const choose = (hidden: Tensor, step: number): Tensor => {
       const logits = tape.noGrad(() => model.logits(tape, hidden));
+      if (options.logits) logitReads.push(read(logits));
       const chosen = pick(logits, step, options);
       written.push(chosen);
       return chosen;
@@ -99,7 +105,12 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
       if (step % LOOK_EVERY === 0) done = allEnded(await readAll(written), options.eos);
     }
     const columns = await readAll(written);
-    return { ...cut(columns, B, options.eos), thoughts: transpose(thoughts, B) };
+    const logits = (await Promise.all(logitReads)).map(step => rowsOf(step, B));
+    return {
+      ...cut(columns, B, options.eos),
+      thoughts: transpose(thoughts, B),
+      logits: transpose(logits, B),
+    };
   } finally {
     for (const tensor of written) tensor.free();
     tape.discard();
@@ -151,11 +162,14 @@ function cut(
   };
 }
 
+function rowsOf(values: Float32Array, B: number): Float32Array[] {
+  const width = values.length / B;
+  return Array.from({ length: B }, (_, b) => values.slice(b * width, (b + 1) * width));
+}
+
 /** Softmax of each of B rows. */
 function rowSoftmax(logits: Float32Array, B: number): Float32Array[] {
-  const V = logits.length / B;
-  return Array.from({ length: B }, (_, b) => {
-    const row = logits.slice(b * V, (b + 1) * V);
+  return rowsOf(logits, B).map(row => {
     const most = row.reduce((a, x) => Math.max(a, x), -Infinity);
     const powers = row.map(x => Math.exp(x - most));
     const total = powers.reduce((a, x) => a + x, 0);

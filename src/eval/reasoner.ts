@@ -29,6 +29,8 @@ export interface AskOptions extends AskingFlags {
   readonly topK?: number;
   readonly seed?: number;
   readonly tamper?: Tamper;
+  /** Also give the logits of every token written. */
+  readonly logits?: boolean;
 }
 
 export interface Answer {
@@ -38,6 +40,8 @@ export interface Answer {
   readonly prompt: Prompt;
   /** Of each thought: the probabilities [V] of the tokens that it would be under the model's own head. */
   readonly thoughts: readonly Float32Array[];
+  /** Of each token written and of the end token: logits [V]; empty unless asked for. */
+  readonly logits: readonly Float32Array[];
 }
 
 export class Reasoner {
@@ -69,12 +73,14 @@ export class Reasoner {
     const { eos, pad } = this.tokenizer;
     const prompt = promptFor(question, this.tokenizer, this.config, this.asking(options), where);
     const settings = { maxTokens: 64, ...options, eos, thoughts: true };
-    const { tokens, thoughts } = await generate(this.model, collatePrompts([prompt], pad), settings);
+    const made = await generate(this.model, collatePrompts([prompt], pad), settings);
+    const tokens = made.tokens[0]!;
     return {
-      text: this.tokenizer.decode(tokens[0]!),
-      tokens: tokens[0]!,
+      text: this.tokenizer.decode(tokens),
+      tokens,
       prompt,
-      thoughts: thoughts[0] ?? [],
+      thoughts: made.thoughts[0] ?? [],
+      logits: (made.logits[0] ?? []).slice(0, tokens.length + 1),
     };
   }
 

@@ -108,6 +108,18 @@ describe('generate', () => {
     expect(thoughts.map(row => row.length)).toEqual([2, 2]);
   });
 
+  it('gives the logits of each token that it writes', async () => {
+    const asked = prompts(2, [4, 6]);
+    const options = { maxTokens: 2, eos: -1, logits: true };
+    const made = await generate(model, collatePrompts(asked, 0), options);
+    for (const [b, prompt] of asked.entries())
+      for (const [step, row] of made.logits[b]!.entries()) {
+        const before = [...prompt.tokens, ...made.tokens[b]!.slice(0, step)];
+        expect(relativeError(row, referenceLogits(before).last)).toBeLessThan(1e-5);
+      }
+    expect(made.logits.map(row => row.length)).toEqual([2, 2]);
+  });
+
   it('stops where the model has no more positions', async () => {
     const { tokens, ended } = await generate(model, collatePrompts(prompts(0, [37]), 0), {
       maxTokens: 50,

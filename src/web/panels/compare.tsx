@@ -36,7 +36,7 @@ export function ComparePanel({ session, state }: PanelProps) {
             {state.models.map(({ name, mode }) => (
               <tr key={name}>
                 <th scope="row">
-                  {name} <span class="hint">{WAYS[mode]}</span>
+                  {name} <span class="hint word">{WAYS[mode]}</span>
                 </th>
                 <Cells reply={state.replies.get(name)} />
               </tr>
@@ -81,5 +81,9 @@ function Cells({ reply }: { reply: Reply | Failure | undefined }) {
 
 export function Verdict({ right }: { right: boolean | undefined }) {
   if (right === undefined) return <span class="hint">no single right answer</span>;
-  return right ? <span class="right">✓ right</span> : <span class="wrong">✗ wrong</span>;
+  return (
+    <span class={right ? 'right' : 'wrong'}>
+      {right ? '✓' : '✗'} <span class="word">{right ? 'right' : 'wrong'}</span>
+    </span>
+  );
 }

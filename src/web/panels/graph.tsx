@@ -111,7 +111,7 @@ function Node({ name, at, role, value, picked, pick }: NodeProps) {
   };
   return (
     // biome-ignore lint/a11y/useSemanticElements: a button cannot be part of a drawing
-    <g role="button" tabIndex={0} aria-pressed={picked} onClick={pick} onKeyDown={press} {...drawn}>
+    <g role="button" tabindex={0} aria-pressed={picked} onClick={pick} onKeyDown={press} {...drawn}>
       {inside}
     </g>
   );

@@ -71,6 +71,7 @@ export function ModelsPanel({ session, state }: PanelProps) {
 /** Files that were dropped, those in dropped folders included. */
 async function filesIn(transfer: DataTransfer): Promise<File[]> {
   const entries = [...transfer.items].map(item => item.webkitGetAsEntry()).filter(entry => entry !== null);
+  if (entries.length === 0) return [...transfer.files];
   return (await Promise.all(entries.map(filesOf))).flat();
 }
 

@@ -24,17 +24,23 @@ export function layoutOf({ nodes, edges }: GraphQuestion): Drawing {
   const graph = new Graph();
   const widest = Math.max(...nodes.map(name => name.length));
   const width = Math.max(NODE.width, 16 + 8 * widest);
-  graph.setGraph({ rankdir: 'TB', nodesep: 10, ranksep: 26, marginx: 6, marginy: 6 });
+  graph.setGraph({ rankdir: 'TB', nodesep: 10, ranksep: 26 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const node of nodes.keys()) graph.setNode(String(node), { width, height: NODE.height });
   for (const [parent, child] of edges) graph.setEdge(String(parent), String(child));
   layout(graph);
-  const size = graph.graph();
+  const at = [...nodes.keys()].map(node => point(graph.node(String(node))));
+  const lines = edges.map(([parent, child]) => graph.edge(String(parent), String(child)).points!.map(point));
+  // dagre's own size leaves out what bends of edges need.
+  const all = [...at, ...lines.flat()];
+  const left = Math.min(...all.map(({ x }) => x)) - width / 2;
+  const top = Math.min(...all.map(({ y }) => y)) - NODE.height / 2;
+  const shift = ({ x, y }: Point): Point => ({ x: x - left, y: y - top });
   return {
-    width: size.width ?? 0,
-    height: size.height ?? 0,
-    nodes: [...nodes.keys()].map(node => point(graph.node(String(node)))),
-    edges: edges.map(([parent, child]) => graph.edge(String(parent), String(child)).points!.map(point)),
+    width: Math.max(...all.map(({ x }) => x)) - left + width / 2,
+    height: Math.max(...all.map(({ y }) => y)) - top + NODE.height / 2,
+    nodes: at.map(shift),
+    edges: lines.map(line => line.map(shift)),
   };
 }
 
