@@ -41,7 +41,11 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
     );
   }
   if (options.init !== null) {
-    refuseWith('--init', ['layers', 'heads', 'width', 'initScale'], 'the model in that folder decides');
+    refuseWith(
+      '--init',
+      ['layers', 'heads', 'width', 'positions', 'initScale'],
+      'the model in that folder decides',
+    );
   } else if (options.width % options.heads !== 0) {
     refuse(`--width ${options.width} is not divisible by --heads ${options.heads}`);
   }

@@ -105,6 +105,12 @@ export const OPTIONS = {
   layers: perPreset('Model', integer(1), 'transformer blocks'),
   heads: perPreset('Model', integer(1), 'attention heads'),
   width: perPreset('Model', integer(1), 'embedding width, a multiple of the heads'),
+  positions: common(
+    'Model',
+    orWord('auto', integer(2)),
+    'auto',
+    'longest row that the model has positions for; auto: what the task needs, and some room',
+  ),
   initScale: perPreset(
     'Model',
     choice('matched', 'gpt2'),

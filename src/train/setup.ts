@@ -130,7 +130,8 @@ function fresh(
       ? Tokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
       : Tokenizer.fromSamples(known);
   const longest = Math.max(...known.map(sample => longestRow(sample, tokenizer, options.mode, curriculum)));
-  const config = configFor(tokenizer, { width, heads, layers }, Math.ceil((longest * ROOM) / 16) * 16);
+  const positions = options.positions === 'auto' ? Math.ceil((longest * ROOM) / 16) * 16 : options.positions;
+  const config = configFor(tokenizer, { width, heads, layers }, positions);
   const count = parameterCount({ ...config, layers: 1 }) * config.layers;
   if (count > MOST_PARAMETERS)
     throw new UserError(

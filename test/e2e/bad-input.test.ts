@@ -184,6 +184,7 @@ train('--hops beyond --nodes', '--hops 4', /--hops 4 .*--nodes/);
 train('stages that do not fit', '--stage-steps 4,4', /--stage-steps names 2 stages/);
 train('--valid without --data', ['--valid', good], /--valid needs --data/);
 train('--compare with --mode cot', '--compare --mode cot', /--compare contradicts --mode cot/);
+train('--positions too few', '--positions 9', /a row of \d+ tokens is longer than the model's 9 positions/);
 train('a model too large', '--width 1000000', /--width 1000000 and --layers 1 .*parameters/);
 train('--task with --data', ['--data', good, '--task', 'prosqa'], /--(task|nodes) contradicts --data/);
 

@@ -136,6 +136,8 @@ describe('faults of the command line', () => {
     ['--valid a', '--valid needs --data: a generated task brings its own unseen samples'],
     ['--hops 8', '--hops 8 needs more than 8 nodes: raise --nodes'],
     ['--init a --width 32', '--width contradicts --init: the model in that folder decides'],
+    ['--init a --positions 32', '--positions contradicts --init: the model in that folder decides'],
+    ['--positions 1', '--positions must be an integer of at least 2 or auto, got "1"'],
     ['--width 30', '--width 30 is not divisible by --heads 4'],
     ['--schedule cosine', '--schedule cosine needs an end: give --steps, or --stage-steps as a list'],
     [
