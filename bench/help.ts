@@ -1,7 +1,8 @@
-// What `node bench/run.ts --help` says below its flags: the meaning of the columns. Knows words only.
+// What --help of the kernel bench says below its flags: the meaning of the columns. Knows words only.
 import { CACHED_BYTES } from '../src/train/ceiling.ts';
 
-export const HELP = `
+/** `file` is where results go, in bench/results. */
+export const help = (file: string): string => `
 Each kernel is compared with its op's float64 reference first; one that is wrong is not timed, and the run ends with
 status 1. Calls are recorded many at a time and share a pass; medians of at least seven such batches are shown.
 
@@ -24,4 +25,4 @@ Columns:
   share      the time that this ceiling asks for, over ms; small calls can pass 100%, as some of a batch overlap where
              a chain of dispatches cannot, and a shared machine disturbs either measurement
 
-A run of everything also writes the section "Kernels" of bench/results/<adapter>.md.`;
+A run of everything also writes the section "Kernels" of bench/results/${file}.`;

@@ -23,6 +23,11 @@ export function adapterSlug({ vendor, architecture, device, description }: Adapt
     .join('-');
 }
 
+/** An adapter that Chromium drives, by its name there: a file of its own, as other software lies around the kernels. */
+export function inChromium(adapter: string): AdapterName {
+  return { vendor: '', architecture: '', device: '', description: `${adapter} in Chromium` };
+}
+
 /**
  * Replaces the section `## title` of bench/results/<adapter>.md, or adds it at the end; all other sections stay. The
  * body begins with a line that `provenance` (provenance.ts) gives. Returns the file's path. Throws Error where title or body would

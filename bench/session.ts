@@ -10,8 +10,8 @@ import { showDims } from './shape.ts';
 import { prepare } from './subject.ts';
 
 export interface Listener {
-  /** Before the first row. */
-  ceilings(ceilings: Ceilings, clock: Clock): void;
+  /** Before the first row; `timestamps` as a Clock has it. */
+  ceilings(ceilings: Ceilings, timestamps: boolean): void;
   /** Of each kernel that the plan launches, before any is compiled. */
   kernel(name: string): void;
   row(row: BenchRow): void;
@@ -31,7 +31,7 @@ export async function runPlan(
   checkVariant(plan, gpu);
   const clock = new Clock(gpu);
   const ceilings = known ?? (await measureCeilings(gpu, async record => (await clock.time(record)).device));
-  listener.ceilings(ceilings, clock);
+  listener.ceilings(ceilings, clock.timestamps);
   const rows: BenchRow[] = [];
   for (const { row, dims } of plan.cases)
     for (const at of dims) {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { commit, provenance, versions } from '../../bench/provenance.ts';
-import { adapterSlug, replaceSection, writeSection } from '../../bench/results.ts';
+import { adapterSlug, inChromium, replaceSection, writeSection } from '../../bench/results.ts';
 import { memoryFiles } from '../formats/memory-files.ts';
 
 const ADAPTER = {
@@ -18,6 +18,15 @@ it('names the file by what the adapter says of itself', () => {
   const apple = { vendor: 'apple', architecture: 'metal-3', device: '', description: '' };
   expect(adapterSlug(apple)).toBe('apple-metal-3');
   expect(adapterSlug({ vendor: '', architecture: '', device: '../..', description: '' })).toBe('unknown');
+});
+
+it('keeps what Chromium measures apart from what Node does on the same adapter', async () => {
+  const files = memoryFiles();
+  const path = await writeSection(inChromium(ADAPTER.description), 'Kernels', 'body', 'results', files);
+  expect(path).toBe('results/llvmpipe-mesa-25-in-chromium.md');
+  expect(await files.readText(path)).toBe(
+    '# Measured on llvmpipe: Mesa 25 in Chromium\n\n## Kernels\n\nbody\n',
+  );
 });
 
 it('adds sections to a new file and replaces them in place', async () => {
