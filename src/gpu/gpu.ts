@@ -240,12 +240,7 @@ export class Gpu {
     this.#encoder ??= this.device.createCommandEncoder({ label: 'mentalese' });
     this.#encoder.copyBufferToBuffer(range.buffer.gpu, range.offset, staging, 0, size);
     this.submit();
-    try {
-      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, size));
-    } catch (error) {
-      await this.settle();
-      throw this.#failure?.error ?? new GpuError(String(error), 'read-back');
-    }
+    await this.#reached(staging.mapAsync(GPUMapMode.READ, 0, size), 'read-back');
     const bytes = staging.getMappedRange(0, size).slice(0, range.size);
     staging.unmap();
     this.#staging.get(staging.size)?.push(staging);
@@ -256,7 +251,7 @@ export class Gpu {
   /** Waits for the queue to drain, and throws the device's fault, if it has one. */
   async finish(): Promise<void> {
     this.submit();
-    await this.#wait(this.device.queue.onSubmittedWorkDone());
+    await this.#reached(this.device.queue.onSubmittedWorkDone(), 'queue');
     await this.settle();
   }
 
@@ -346,6 +341,16 @@ export class Gpu {
   /** Keeps the fault to throw: the first of the deepest cause. */
   #fail(error: GpuError, cause: number): void {
     if (!this.#failure || cause > this.#failure.cause) this.#failure = { error, cause };
+  }
+
+  /** Waits for `done`; where that fails, throws the device's fault, or else one that names `what`. */
+  async #reached(done: Promise<void>, what: string): Promise<void> {
+    try {
+      await this.#wait(done);
+    } catch (error) {
+      await this.settle();
+      throw new GpuError(String(error), what);
+    }
   }
 
   #wait(done: Promise<void>): Promise<void> {
