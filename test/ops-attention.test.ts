@@ -222,7 +222,7 @@ test('memory: inference makes no records, training makes them once, and all of i
   const live = gpu.pool.memory.live;
   const data = sample({ B: 2, T: 6, H: 1, D: 4 }, 10);
   const store = KvStore.create(gpu, { columns: 6, B: 2, C: 4 });
-  const kept = store.kv.bytes;
+  const kept = store.qkv.bytes;
   const unrecorded = cutAt(3, 6).map(pass => ({ ...pass, recorded: false }));
   await run(gpu, data, unrecorded, 'plain', { store });
   expect(gpu.pool.memory.live - live).toBe(kept);

@@ -4,12 +4,15 @@ import type { Gpu, Launch } from '../gpu/gpu.ts';
 import type { Constants } from '../gpu/shader.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
+import { SharedRows } from './shared-rows.ts';
 
 /**
  * Keys and values of a layer for every column of the batch, and what the backward of a pass leaves for the keys
  * and values of earlier passes.
  *
- * `kv` is time-major: rows s*B + b of 2C values, k then v, as they lie in qkv. Passes append their columns in order.
+ * `qkv` is time-major: rows s*B + b of 3C values, of which earlier passes' k and v are read. Passes append their
+ * columns in order: the product that makes qkv may write it here (`place`), so that nothing is copied. Queries lie
+ * idle in it once their pass is over; without them each pass would copy its keys and values.
  *
  * Backwards run last to first. Each leaves a record of its queries (q, dOut, log-sum-exp, delta), so that an
  * earlier pass finds all queries that saw its keys and computes their gradients once, complete. The alternative,
@@ -17,10 +20,10 @@ import { empty, type Tensor } from '../tensor.ts';
  * that was not recorded leaves no record and collects no gradient: its keys and values are constants.
  */
 export class KvStore {
-  readonly kv: Tensor;
   readonly columns: number;
   readonly B: number;
   readonly C: number;
+  readonly #rows: SharedRows;
   #gpu: Gpu;
   #records: Tensor | undefined;
   /** Rows [recordStart, columns) of the records are filled; columns from `earliest` on have run backward. */
@@ -39,7 +42,22 @@ export class KvStore {
     this.C = C;
     this.#recordStart = columns;
     this.#earliest = columns;
-    this.kv = empty(gpu, [columns * B, 2 * C]);
+    this.#rows = new SharedRows(gpu, columns * B, 3 * C);
+  }
+
+  /** Queries, keys and values of all columns: [columns*B, 3C]. */
+  get qkv(): Tensor {
+    return this.#rows.all;
+  }
+
+  /** Where the qkv of `rows` rows from column t0 on belongs; undefined where the device cannot bind it there. */
+  place(t0: number, rows: number): Tensor | undefined {
+    return this.#rows.place(t0 * this.B, rows);
+  }
+
+  /** Appends the qkv of columns from t0 on, unless it was written here. */
+  append(t0: number, qkv: Tensor): void {
+    this.#rows.put(t0 * this.B, qkv);
   }
 
   /**
@@ -68,7 +86,7 @@ export class KvStore {
   }
 
   free(): void {
-    this.kv.free();
+    this.#rows.free();
     this.#records?.free();
     this.#records = undefined;
   }
@@ -89,6 +107,8 @@ export interface AttentionAttrs {
   /** u32 [B]: the first real column of each row. Keys before it (left pads) are seen by no query. */
   readonly first: Tensor;
   readonly heads: number;
+  /** Where the output goes, of its size; by default memory of its own. */
+  readonly out?: Tensor | undefined;
   /** Forces a form; by default the faster one on this adapter. */
   readonly form?: AttentionForm;
 }
@@ -125,21 +145,16 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
   forward(gpu, { qkv }, attrs) {
     const sizes = check(qkv, attrs);
     const { t0, from, t1, B, H, D, C } = sizes;
-    const { kv } = attrs.store;
-    const rows = (t1 - t0) * B;
-    // kv[t0:t1] = k, v
-    const consts = gpu.cpuRun ? { WG: 4, ITEMS: 16 } : { WG: 64, ITEMS: 4 };
-    const chunks = Math.ceil((2 * C) / (consts.WG * consts.ITEMS));
-    const copy = { groups: rows * chunks, consts, unroll: true };
-    gpu.run('kv-append', { qkv, kv }, { C, row0: t0 * B, rows, chunks }, copy);
+    const { store } = attrs;
+    store.append(t0, qkv);
     // out, lse = softmax(q · kᵀ * scale) · v
-    const output = empty(gpu, [(t1 - from) * B, C]);
+    const output = attrs.out ?? empty(gpu, [(t1 - from) * B, C]);
     const lse = empty(gpu, [(t1 - from) * B, H]);
     const { kernel, how } = pick(gpu, 'attention-forward', t1 - from, sizes, attrs.form);
     gpu.run(
       kernel,
-      { qkv, kv, first: attrs.first, out: output, lse },
-      { t0, t1, start: from, B, H, scale: D ** -0.5 },
+      { qkv: store.qkv, first: attrs.first, out: output, lse },
+      { t1, start: from, B, H, scale: D ** -0.5 },
       how,
     );
     return { output, saved: { lse } };
@@ -147,7 +162,7 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
 
   backward(gpu, { inputs: { qkv }, attrs, output, saved: { lse } }, dOutput, d) {
     const { store, first, form } = attrs;
-    const { kv, columns: end } = store;
+    const { columns: end } = store;
     const sizes = check(qkv, attrs);
     const { t0, from, t1, B, H, D } = sizes;
     const { records, shift } = store.record(t0, from, t1, H);
@@ -156,11 +171,11 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     const dqkv = d.qkv?.tensor ?? empty(gpu, qkv.shape);
     // forward: out, lse = softmax(q · kᵀ * scale) · v
     const dq = pick(gpu, 'attention-dq', t1 - from, sizes, form, { ADD });
-    const bind = { qkv, kv, first, out: output, dOut: dOutput, lse, dqkv, records };
+    const bind = { qkv: store.qkv, first, out: output, dOut: dOutput, lse, dqkv, records };
     gpu.run(dq.kernel, bind, { t0, t1, start: from, B, H, scale: D ** -0.5, shift }, dq.how);
     const dkv = pick(gpu, 'attention-dkv', t1 - t0, sizes, form, { ADD });
-    if (d.qkv)
-      gpu.run(dkv.kernel, { kv, first, records, dqkv }, { t0, t1, start: from, B, H, shift, end }, dkv.how);
+    const seen = { qkv: store.qkv, first, records, dqkv };
+    if (d.qkv) gpu.run(dkv.kernel, seen, { t0, t1, start: from, B, H, shift, end }, dkv.how);
     else dqkv.free();
   },
 };

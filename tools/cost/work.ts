@@ -24,9 +24,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   embedding: ({ params, bound }) => {
     const values = need(params, 'M') * need(params, 'C');
     const table = (name: string): number => Math.min(values, need(bound, name) / 4);
-    return moved(values + table('wte') + table('wpe'));
+    return moved(values + table('wte') + table('wpe') + need(params, 'fed') * need(params, 'C'));
   },
-  feedback: ({ params, bound }) => moved((2 * need(bound, 'y')) / 4 + need(params, 'B') * need(params, 'C')),
   'feedback-backward': dispatch =>
     moved(need(dispatch.params, 'B') * need(dispatch.params, 'C') * (2 + adds(dispatch))),
   fill: ({ params }) => moved(need(params, 'size')),
@@ -37,9 +36,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   gelu: dispatch => all(dispatch),
   'gelu-backward': dispatch => all(dispatch),
-  'kv-append': ({ params }) => moved(4 * need(params, 'rows') * need(params, 'C')),
   layernorm: dispatch => all(dispatch),
-  'layernorm-backward': dispatch => all(dispatch, 'dx'),
+  'layernorm-backward': layernormBackward,
   matmul: product,
   'partial-sums': ({ params }) => moved(need(params, 'count') + need(params, 'threads')),
   scale: dispatch => all(dispatch, 'y'),
@@ -49,6 +47,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     return moved((need(bound, 'order') / 4) * C + 2 * (nEnd - nStart) * C);
   },
   sum: dispatch => all(dispatch),
+  'sum-halves': ({ params, bound }) =>
+    moved(
+      need(bound, 'x') / 4 + need(params, 'C') * (2 + need(params, 'addLeft') + need(params, 'addRight')),
+    ),
   'sum-rows': dispatch => all(dispatch, 'y'),
 };
 
@@ -72,6 +74,12 @@ function adds({ params, consts }: DryDispatch): 0 | 1 {
   return params.beta === 1 || consts.ADD === true ? 1 : 0;
 }
 
+/** Without PLUS, `plus` is bound but not touched. */
+function layernormBackward(dispatch: DryDispatch): Work {
+  const { bytes } = all(dispatch, 'dx');
+  return { flops: 0, bytes: dispatch.consts.PLUS === true ? bytes : bytes - need(dispatch.bound, 'plus') };
+}
+
 function moved(values: number): Work {
   return { flops: 0, bytes: 4 * values };
 }
@@ -91,17 +99,16 @@ function product(dispatch: DryDispatch): Work {
   return { flops, bytes: 4 * (batch * (M * K + K * N + matrices * M * N) + rows * N) };
 }
 
-/** Sizes of one attention dispatch: the pass [t0, t1), whose queries begin at `start`. */
+/** Sizes of one attention dispatch: a pass up to column t1, whose queries begin at `start`. */
 function attentionSizes({ params, consts }: DryDispatch) {
-  const [t0, t1, start, B, H] = ['t0', 't1', 'start', 'B', 'H'].map(name => need(params, name)) as [
-    number,
+  const [t1, start, B, H] = ['t1', 'start', 'B', 'H'].map(name => need(params, name)) as [
     number,
     number,
     number,
     number,
   ];
   const D = Number(consts.D);
-  return { t0, t1, start, B, H, D, C: H * D, queries: (t1 - start) * B };
+  return { t1, start, B, H, D, C: H * D, queries: (t1 - start) * B };
 }
 
 /** Keys seen by all queries of a pass, no column being a pad. */
@@ -131,7 +138,8 @@ function attentionQueries(dispatch: DryDispatch): Work {
  * its own and those of later passes, which lie from row start + shift on.
  */
 function attentionKeys(dispatch: DryDispatch): Work {
-  const { t0, t1, start, B, H, D, C } = attentionSizes(dispatch);
+  const { t1, start, B, H, D, C } = attentionSizes(dispatch);
+  const t0 = need(dispatch.params, 't0');
   const shift = need(dispatch.params, 'shift');
   const end = need(dispatch.params, 'end');
   const columns = t1 - t0;
@@ -144,9 +152,9 @@ function attentionKeys(dispatch: DryDispatch): Work {
   return { flops: 8 * D * B * H * (own + later), bytes: 4 * values + records };
 }
 
-/** Bytes of the record of a query, all heads: the store has a row of keys and values for each of its rows. */
+/** Bytes of the record of a query, all heads: the store has a row of q, k and v for each of its rows. */
 function recordBytes({ bound }: DryDispatch, C: number): number {
-  return need(bound, 'records') / (need(bound, 'kv') / (8 * C));
+  return need(bound, 'records') / (need(bound, 'qkv') / (12 * C));
 }
 
 function need(values: Readonly<Record<string, number>>, name: string): number {
