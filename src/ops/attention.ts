@@ -94,9 +94,10 @@ export class KvStore {
 
 /**
  * Forms of the kernels. `plain`: a thread a query (or key), any adapter. `quad`: four lanes share what they load;
- * needs the feature `subgroups`, and is the plain one where D is no multiple of 4.
+ * needs the feature `subgroups`. `column`: for one query a head, by fours, with one kernel backward. Where D is no
+ * multiple of 4, or `column` is asked for and there are more queries, the form is the plain one.
  */
-export type AttentionForm = 'plain' | 'quad';
+export type AttentionForm = 'plain' | 'quad' | 'column';
 
 export interface AttentionAttrs {
   readonly store: KvStore;
@@ -150,18 +151,16 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     // out, lse = softmax(q · kᵀ * scale) · v
     const output = attrs.out ?? empty(gpu, [(t1 - from) * B, C]);
     const lse = empty(gpu, [(t1 - from) * B, H]);
-    const { kernel, how } = pick(gpu, 'attention-forward', t1 - from, sizes, attrs.form);
-    gpu.run(
-      kernel,
-      { qkv: store.qkv, first: attrs.first, out: output, lse },
-      { t1, start: from, B, H, scale: D ** -0.5 },
-      how,
-    );
+    const bind = { qkv: store.qkv, first: attrs.first, out: output, lse };
+    const { form, how } = pick(gpu, t1 - from, sizes, attrs.form);
+    const kernel = form === 'plain' ? 'attention-forward' : `attention-forward-${form}`;
+    const columns = form === 'column' ? { t: from } : { t1, start: from };
+    gpu.run(kernel, bind, { ...columns, B, H, scale: D ** -0.5 }, how);
     return { output, saved: { lse } };
   },
 
   backward(gpu, { inputs: { qkv }, attrs, output, saved: { lse } }, dOutput, d) {
-    const { store, first, form } = attrs;
+    const { store, first } = attrs;
     const { columns: end } = store;
     const sizes = check(qkv, attrs);
     const { t0, from, t1, B, H, D } = sizes;
@@ -170,37 +169,41 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     // Earlier passes need the records even where this one's gradient is not wanted.
     const dqkv = d.qkv?.tensor ?? empty(gpu, qkv.shape);
     // forward: out, lse = softmax(q · kᵀ * scale) · v
-    const dq = pick(gpu, 'attention-dq', t1 - from, sizes, form, { ADD });
     const bind = { qkv: store.qkv, first, out: output, dOut: dOutput, lse, dqkv, records };
-    gpu.run(dq.kernel, bind, { t0, t1, start: from, B, H, scale: D ** -0.5, shift }, dq.how);
-    const dkv = pick(gpu, 'attention-dkv', t1 - t0, sizes, form, { ADD });
-    const seen = { qkv: store.qkv, first, records, dqkv };
-    if (d.qkv) gpu.run(dkv.kernel, seen, { t0, t1, start: from, B, H, shift, end }, dkv.how);
-    else dqkv.free();
+    const scale = D ** -0.5;
+    const keys = pick(gpu, t1 - t0, sizes, attrs.form, { ADD });
+    if (keys.form === 'column') {
+      gpu.run('attention-backward-column', bind, { t: t0, B, H, scale, shift, end }, keys.how);
+    } else {
+      const queries = pick(gpu, t1 - from, sizes, attrs.form, { ADD });
+      const dq = queries.form === 'quad' ? 'attention-dq-quad' : 'attention-dq';
+      gpu.run(dq, bind, { t0, t1, start: from, B, H, scale, shift }, queries.how);
+      const seen = { qkv: store.qkv, first, records, dqkv };
+      const dkv = keys.form === 'quad' ? 'attention-dkv-quad' : 'attention-dkv';
+      if (d.qkv) gpu.run(dkv, seen, { t0, t1, start: from, B, H, shift, end }, keys.how);
+    }
+    if (!d.qkv) dqkv.free();
   },
 };
 
 /**
- * The kernel and its launch for a pass. The quad form wins where loads are dear, on CPU-run adapters, unless there
- * is one query a head: then its other three lanes would idle, while in the plain form a quad's lanes are four heads.
+ * The form and its launch for `columns` queries (or keys) a head. The quad form wins where loads are dear, on CPU-run
+ * adapters, unless there is one query a head: then its other three lanes would idle.
  */
 function pick(
   gpu: Gpu,
-  name: string,
   columns: number,
   { B, H, D }: Sizes,
-  form: AttentionForm | undefined,
+  asked: AttentionForm | undefined,
   more: Constants = {},
-): { kernel: string; how: Launch } {
-  const shared = gpu.cpuRun && gpu.features.has('subgroups') && columns > 1;
-  const quad = (form ?? (shared ? 'quad' : 'plain')) === 'quad' && D % 4 === 0;
+): { form: AttentionForm; how: Launch } {
+  const many = gpu.cpuRun && gpu.features.has('subgroups') ? 'quad' : 'plain';
+  const wanted = asked ?? (columns === 1 ? 'column' : many);
+  const form = D % 4 > 0 || (wanted === 'column' && columns > 1) ? 'plain' : wanted;
   // As many lanes as the CPU's vectors have: four in SwiftShader, eight in llvmpipe.
   const WG = gpu.swiftshader ? 4 : gpu.cpuRun ? 8 : 64;
-  const groups = quad ? Math.ceil(columns / WG) * B * H : Math.ceil((columns * B * H) / WG);
-  return {
-    kernel: quad ? `${name}-quad` : name,
-    how: { groups, consts: { D, WG, ...more }, unroll: D <= UNROLL_LIMIT },
-  };
+  const groups = form === 'quad' ? Math.ceil(columns / WG) * B * H : Math.ceil((columns * B * H) / WG);
+  return { form, how: { groups, consts: { D, WG, ...more }, unroll: D <= UNROLL_LIMIT } };
 }
 
 function check(qkv: Tensor, { store, t0, first, heads, from = t0 }: AttentionAttrs): Sizes {

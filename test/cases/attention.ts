@@ -154,6 +154,10 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
   }),
   variants: {
     attribute: 'form',
-    names: gpu => (gpu.features.has('subgroups') ? ['plain', 'quad'] : ['plain']),
+    names: (gpu, { T }) => [
+      'plain',
+      ...(gpu.features.has('subgroups') ? ['quad'] : []),
+      ...(T === 1 ? ['column'] : []),
+    ],
   },
 };

@@ -11,13 +11,14 @@ export interface Work {
 
 type Rule = (dispatch: DryDispatch) => Work;
 
-/** By shader name, without the form of the kernel (-quad, -workgroup, …): forms move the same data. */
+/** By shader name, without the form of the kernel (-quad, -column, …): forms move the same data. */
 const RULES: Readonly<Record<string, Rule>> = {
   adamw: ({ params }) => moved(7 * need(params, 'count')),
   add: dispatch => all(dispatch),
   'attention-forward': attentionForward,
   'attention-dq': attentionQueries,
   'attention-dkv': attentionKeys,
+  'attention-backward': attentionColumn,
   'clip-factor': dispatch => all(dispatch),
   copy: dispatch => moved(need(dispatch.params, 'count') * (2 + adds(dispatch))),
   'cross-entropy': dispatch => all(dispatch),
@@ -56,7 +57,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
 /** Throws Error for a kernel that has no row. */
 export function workOf(dispatch: DryDispatch): Work {
-  const name = dispatch.kernel.replace(/^(matmul)-.*|-(quad|workgroup)$/, '$1');
+  const name = dispatch.kernel.replace(/^(matmul)-.*|-(quad|column|workgroup)$/, '$1');
   const rule = RULES[name];
   if (!rule) throw new Error(`shaders/${dispatch.kernel}.wgsl has no row in tools/cost/work.ts`);
   return rule(dispatch);
@@ -101,12 +102,9 @@ function product(dispatch: DryDispatch): Work {
 
 /** Sizes of one attention dispatch: a pass up to column t1, whose queries begin at `start`. */
 function attentionSizes({ params, consts }: DryDispatch) {
-  const [t1, start, B, H] = ['t1', 'start', 'B', 'H'].map(name => need(params, name)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [B, H] = [need(params, 'B'), need(params, 'H')];
+  const [start, t1] =
+    params.t === undefined ? [need(params, 'start'), need(params, 't1')] : [params.t, params.t + 1];
   const D = Number(consts.D);
   return { t1, start, B, H, D, C: H * D, queries: (t1 - start) * B };
 }
@@ -139,7 +137,7 @@ function attentionQueries(dispatch: DryDispatch): Work {
  */
 function attentionKeys(dispatch: DryDispatch): Work {
   const { t1, start, B, H, D, C } = attentionSizes(dispatch);
-  const t0 = need(dispatch.params, 't0');
+  const t0 = dispatch.params.t ?? need(dispatch.params, 't0');
   const shift = need(dispatch.params, 'shift');
   const end = need(dispatch.params, 'end');
   const columns = t1 - t0;
@@ -150,6 +148,17 @@ function attentionKeys(dispatch: DryDispatch): Work {
   const values = columns * B * 2 * C * (1 + dkv);
   const records = (end - start - shift) * B * recordBytes(dispatch, C);
   return { flops: 8 * D * B * H * (own + later), bytes: 4 * values + records };
+}
+
+/**
+ * Both at once, for one column. The operations on its own key are counted as the two kernels do them; its key, value
+ * and record are not read again.
+ */
+function attentionColumn(dispatch: DryDispatch): Work {
+  const [queries, keys] = [attentionQueries(dispatch), attentionKeys(dispatch)];
+  const { B, C } = attentionSizes(dispatch);
+  const again = 4 * B * 2 * C + B * recordBytes(dispatch, C);
+  return { flops: queries.flops + keys.flops, bytes: queries.bytes + keys.bytes - again };
 }
 
 /** Bytes of the record of a query, all heads: the store has a row of q, k and v for each of its rows. */
