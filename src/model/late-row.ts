@@ -1,5 +1,5 @@
-// What the recorded passes of one row leave for the gradients of their parameters, which are computed when all have
-// run backward. Knows the blocks' parameters by name and where each pass's rows lie; knows no tape and no batch.
+// What the recorded passes of one row leave for the gradients of their parameters, which are computed when the last of
+// them has run backward. Knows the blocks' parameters by name and where each pass's rows lie; knows no tape, no batch.
 import type { Gpu } from '../gpu/gpu.ts';
 import { type EmbeddingPlans, LateEmbedding } from '../ops/embedding.ts';
 import { type Late, LateGradients, LateSums } from '../ops/late.ts';
@@ -18,7 +18,7 @@ export interface PassColumns {
 /** Where one pass leaves what the parameter gradients need. */
 export interface LatePass {
   readonly embedding: Late<LateEmbedding>;
-  /** By the parameters' name without `weight` and `bias`; undefined where they get no gradient from this pass. */
+  /** By the parameters' name without `weight` and `bias`; undefined where nothing of this pass is kept. */
   map(name: string): Late<LateGradients> | undefined;
   norm(name: string): LateSums;
 }
@@ -29,7 +29,11 @@ interface LateMap {
   readonly of: keyof PassColumns;
 }
 
-/** The stores of a row's passes. A row of one pass has no use for them: its gradients are computed at once. */
+/**
+ * The stores of a row's passes. A row of one pass has no use for them: its gradients are computed at once. So are those
+ * of the linear maps in the first pass, the question: its rows are many enough for products of their own, and to keep
+ * its output gradients would take a quarter to a third more memory at the peak.
+ */
 export class LateRow {
   readonly #maps = new Map<string, LateMap>();
   readonly #norms = new Map<string, LateSums>();
@@ -47,15 +51,15 @@ export class LateRow {
   ) {
     this.#passes = passes;
     this.#B = B;
-    const rows = (of: keyof PassColumns): number => B * passes.reduce((sum, pass) => sum + pass[of], 0);
+    const all = passes.length;
     const map = (name: string, of: keyof PassColumns, K: number, N: number): void => {
-      this.#maps.set(name, { store: new LateGradients(gpu, rows(of), { K, N }), of });
+      this.#maps.set(name, { store: new LateGradients(gpu, this.#rows(of, 1, all), { K, N }), of });
     };
     const norm = (name: string, of: keyof PassColumns): void => {
       const blocks = passes.reduce((sum, pass) => sum + layernormBlocks(gpu, B * pass[of], C), 0);
       this.#norms.set(name, new LateSums(gpu, blocks, C));
     };
-    this.#embedding = new LateEmbedding(gpu, rows('all'), C, plans);
+    this.#embedding = new LateEmbedding(gpu, this.#rows('all', 0, all), C, plans);
     for (let layer = 0; layer < layers; layer++) {
       const name = `h.${layer}`;
       // In the last block the other columns are keys and values only.
@@ -72,29 +76,26 @@ export class LateRow {
 
   /** The places of pass `index`. */
   pass(index: number): LatePass {
-    const at = (of: keyof PassColumns): number =>
-      this.#B * this.#passes.slice(0, index).reduce((sum, pass) => sum + pass[of], 0);
     return {
-      embedding: { store: this.#embedding, at: at('all') },
+      embedding: { store: this.#embedding, at: this.#rows('all', 0, index) },
       map: name => {
         const { store, of } = this.#maps.get(name)!;
-        return this.#passes[index]![of] > 0 ? { store, at: at(of) } : undefined;
+        const keeps = index > 0 && this.#passes[index]![of] > 0;
+        return keeps ? { store, at: this.#rows(of, 1, index) } : undefined;
       },
       norm: name => this.#norms.get(name)!,
     };
   }
 
-  /** Computes the gradients, after the backward of all passes. */
-  settle(): void {
-    for (const store of this.#stores()) store.settle();
+  /** Frees what was kept. Call it after the backward. */
+  end(): void {
+    this.#embedding.end();
+    for (const { store } of this.#maps.values()) store.end();
+    for (const sums of this.#norms.values()) sums.end();
   }
 
-  free(): void {
-    for (const store of this.#stores()) store.free();
-  }
-
-  #stores(): (LateEmbedding | LateGradients | LateSums)[] {
-    const maps = [...this.#maps.values()].map(({ store }) => store);
-    return [this.#embedding, ...maps, ...this.#norms.values()];
+  /** Rows of the passes [from, to). */
+  #rows(of: keyof PassColumns, from: number, to: number): number {
+    return this.#B * this.#passes.slice(from, to).reduce((sum, pass) => sum + pass[of], 0);
   }
 }

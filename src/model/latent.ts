@@ -64,7 +64,7 @@ export function checkBatch(batch: Batch, window: Window): number {
 export interface Loss {
   /** [1]: scale times the sum of the labelled columns' cross-entropy; the caller frees it. */
   readonly loss: Tensor;
-  /** Ends the backward pass and frees what the forward pass keeps for it: gradients are complete after this. */
+  /** Frees what the forward pass keeps for the backward. */
   release(): void;
 }
 
@@ -116,10 +116,9 @@ export class LatentRow {
     return tensor;
   }
 
-  /** Ends the backward pass: parameter gradients that wait are computed, and everything that the row keeps is freed. */
+  /** Frees everything that the row keeps. Call it after the backward. */
   release(): void {
-    this.#tape.gpu.scope('parameters of all passes', () => this.#late?.settle());
-    this.#late?.free();
+    this.#late?.end();
     if (this.#plans) freeEmbeddingPlans(this.#plans);
     freeEmbeddingAttrs(this.#attrs);
     freeRowState(this.state);
@@ -147,7 +146,7 @@ export class LatentRow {
         : [];
     });
     const recorded = runs.filter(({ pass }) => pass.recorded);
-    this.#prepare(runs);
+    this.#prepare(recorded);
     let fedBack: Tensor | undefined; // hidden states [B, C] of the column before the pass
     for (const run of runs) {
       const { pass, from } = run;
@@ -165,8 +164,7 @@ export class LatentRow {
   }
 
   /** What the backward of the recorded passes will need. */
-  #prepare(runs: readonly Run[]): void {
-    const recorded = runs.filter(({ pass }) => pass.recorded);
+  #prepare(recorded: readonly Run[]): void {
     if (recorded.length === 0) return;
     const { gpu } = this.#tape;
     const { B, positions } = this.batch;
@@ -176,6 +174,7 @@ export class LatentRow {
     this.#plans = embeddingPlans(gpu, rowsOf(this.#ids), rowsOf(positions), tables);
     if (recorded.length === 1) return;
     const columns = recorded.map(({ pass: { t0, t1 }, from, labelled }) => {
+      // Gradient comes back from labels and through the pass that is fed.
       const learns = labelled || recorded.some(next => next.pass.t0 === t1);
       return { all: t1 - t0, read: learns ? t1 - from : 0 };
     });
@@ -189,10 +188,10 @@ export class LatentRow {
     const wte = this.#model.parameter('wte.weight');
     const wpe = this.#model.parameter('wpe.weight');
     const { ids, positions } = this.#attrs;
-    const embedded = late?.embedding;
-    const plans = recorded && !late ? this.#plans : undefined;
-    const attrs = { ids, positions, rows: [t0 * B, t1 * B] as const, plans, late: embedded };
-    const place = embedded?.store.dy.place(embedded.at, (t1 - t0) * B);
+    const kept = late?.embedding;
+    const plans = recorded && !kept ? this.#plans : undefined;
+    const attrs = { ids, positions, rows: [t0 * B, t1 * B] as const, plans, late: kept };
+    const place = kept?.store.dy.place(kept.at, (t1 - t0) * B);
     if (!fed) return tape.apply(embedding, { wte, wpe }, attrs, place);
     const thinks = latents.map(count => (t0 - latentStart < count ? 1 : 0));
     const mask = thinks.includes(0) ? this.own(upload(tape.gpu, thinks, [B])) : undefined;

@@ -7,7 +7,7 @@ import { empty, type Tensor, upload } from '../tensor.ts';
 import type { Late } from './late.ts';
 import { COLS, ceilDiv, expectShape, expectSize, widthOf } from './launch.ts';
 import { freePlan, NONE, type ScatterTensors, scatterAdd, scatterPlan, uploadPlan } from './scatter.ts';
-import { complete, SharedRows } from './shared-rows.ts';
+import { SharedRows } from './shared-rows.ts';
 
 type Inputs = { wte: Tensor; wpe: Tensor; hidden?: Tensor };
 
@@ -104,21 +104,15 @@ export class LateEmbedding {
     this.#plans = plans;
   }
 
+  /** Keeps a pass's rows, and once all are there scatters them into the tables' gradients, in the slots given first. */
   keep(at: number, dy: Tensor, wte: Slot | undefined, wpe: Slot | undefined): void {
     this.dy.put(at, dy);
     this.#target ??= { wte, wpe };
+    if (this.dy.complete) scatter(this.#gpu, this.dy.all, this.#plans, this.#target.wte, this.#target.wpe);
   }
 
-  /** The gradients of both tables. Call it after the backward. */
-  settle(): void {
-    if (!this.#target) return;
-    scatter(this.#gpu, complete(this.dy), this.#plans, this.#target.wte, this.#target.wpe);
-    this.free();
-  }
-
-  free(): void {
-    this.dy.free();
-    this.#target = undefined;
+  end(): void {
+    this.dy.end();
   }
 }
 

@@ -1,13 +1,13 @@
-// Parameter gradients of all recorded passes of a row, computed together. A latent column alone has as few rows as
-// the batch, and a product of so few reads and writes the whole gradient for little arithmetic; so each pass leaves
-// its rows beside those of the others, and one product takes them all when the backward has run. Knows tensors;
+// Parameter gradients of several passes of a row, computed together. A latent column alone has as few rows as the
+// batch, and a product of so few reads and writes the whole gradient for little arithmetic; so each pass leaves its
+// rows beside those of the others, and one product takes them all when the last has run backward. Knows tensors;
 // knows the passes by their rows only, and no tape.
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Slot } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { type MatmulVariant, product } from './product.ts';
 import { sumHalves } from './reduce.ts';
-import { complete, SharedRows } from './shared-rows.ts';
+import { SharedRows } from './shared-rows.ts';
 
 /** Where a pass leaves something: a store, and the pass's first row in it. */
 export interface Late<T> {
@@ -15,10 +15,7 @@ export interface Late<T> {
   readonly at: number;
 }
 
-/**
- * What one linear map keeps of all passes: its inputs x [M, K] and its output gradients dy [M, N]. Gradients go to
- * the slots that were given first, as later ones would only add to them.
- */
+/** What one linear map keeps of some passes: its inputs x [M, K] and its output gradients dy [M, N]. */
 export class LateGradients {
   readonly x: SharedRows;
   readonly dy: SharedRows;
@@ -31,27 +28,23 @@ export class LateGradients {
     this.dy = new SharedRows(gpu, rows, N);
   }
 
-  /** Keeps a pass's rows for `settle`. */
+  /**
+   * Keeps a pass's rows, and once all are there computes dw = Xᵀ·dY [K, N] and db = the sums of dY [N]. They go to the
+   * slots that were given first: those of later passes would add to what is written there.
+   */
   keep(at: number, x: Tensor, dy: Tensor, dw: Slot, db: Slot | undefined): void {
     this.x.put(at, x);
     this.dy.put(at, dy);
     this.#target ??= { dw, db };
+    if (!this.x.complete) return;
+    const X = { matrix: this.x.all, transposed: true };
+    const dY = { matrix: this.dy.all, transposed: false };
+    product(this.#gpu, X, dY, this.#target.dw, { columnSums: this.#target.db });
   }
 
-  /** dw = Xᵀ·dY [K, N] and db = the sums of dY [N]. Call it after the backward. */
-  settle(): void {
-    if (!this.#target) return;
-    const { dw, db } = this.#target;
-    const X = { matrix: complete(this.x), transposed: true };
-    const dY = { matrix: complete(this.dy), transposed: false };
-    product(this.#gpu, X, dY, dw, { columnSums: db });
-    this.free();
-  }
-
-  free(): void {
-    this.x.free();
-    this.dy.free();
-    this.#target = undefined;
+  end(): void {
+    this.x.end();
+    this.dy.end();
   }
 }
 
@@ -71,25 +64,19 @@ export class LateSums {
     return this.#parts.place(this.#parts.filled, blocks);
   }
 
-  /** Keeps a pass's sums for `settle`. */
+  /** Keeps a pass's sums, and once all are there adds them up. */
   keep(parts: Tensor, gamma: Slot | undefined, beta: Slot | undefined): void {
     this.#parts.put(this.#parts.filled, parts);
     this.#target ??= { gamma, beta };
+    if (this.#parts.complete) sumHalves(this.#gpu, this.#parts.all, this.#target.gamma, this.#target.beta);
   }
 
-  settle(): void {
-    if (!this.#target) return;
-    sumHalves(this.#gpu, complete(this.#parts), this.#target.gamma, this.#target.beta);
-    this.free();
-  }
-
-  free(): void {
-    this.#parts.free();
-    this.#target = undefined;
+  end(): void {
+    this.#parts.end();
   }
 }
 
-/** dw = Xᵀ·dY and db = the sums of dY: at once, or when `late` settles. */
+/** dw = Xᵀ·dY and db = the sums of dY: at once, or when `late` has the rows of all its passes. */
 export function weightGradients(
   gpu: Gpu,
   x: Tensor,

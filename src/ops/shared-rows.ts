@@ -29,6 +29,11 @@ export class SharedRows {
     return this.#filled;
   }
 
+  /** Every row was put. */
+  get complete(): boolean {
+    return this.#filled === this.rows;
+  }
+
   /** Rows [at, at + rows), to be written where they belong; undefined where the device cannot bind them. */
   place(at: number, rows: number): Tensor | undefined {
     if (at + rows > this.rows) throw new Error(`there are no rows ${at} to ${at + rows} of ${this.rows}`);
@@ -47,16 +52,16 @@ export class SharedRows {
     copyRange(x, 0, this.all, at * this.width, x.size);
   }
 
+  /** Frees them at the end of a backward pass. Throws where some were put and others not: a gradient lacks those. */
+  end(): void {
+    if (this.#filled > 0 && !this.complete)
+      throw new Error(`rows of passes: ${this.#filled} of ${this.rows} have run backward`);
+    this.free();
+  }
+
   free(): void {
     this.#all?.free();
     this.#all = undefined;
     this.#filled = 0;
   }
-}
-
-/** All rows. Throws unless every pass has put its own. */
-export function complete(shared: SharedRows): Tensor {
-  if (shared.filled !== shared.rows)
-    throw new Error(`rows of passes: ${shared.filled} are there of ${shared.rows}`);
-  return shared.all;
 }
