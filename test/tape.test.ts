@@ -255,8 +255,8 @@ describe('gradients', () => {
       upload(gpu, Float32Array.from(leaves[1]!.data.subarray(0, N)), [N]),
       upload(gpu, Float32Array.from(leaves[2]!.data.subarray(0, N)), [N]),
     ];
-    const dy = onDevice(gpu, dOutput);
-    /** dx of gelu(h + layernorm(h)) with h = gelu(x), and the gradients of h and of the sum, where places are given. */
+    const [dy, c] = [onDevice(gpu, dOutput), onDevice(gpu, leaves[1]!)];
+    /** dx of gelu(h + c) + layernorm(h) with h = gelu(x), and the gradients of h and of the sum, where places are given. */
     const run = async (placed: { h?: boolean; sum?: boolean }): Promise<Float32Array[]> => {
       const live = gpu.pool.memory.live;
       const [dx, dh, dsum] = [empty(gpu, [N, N]), empty(gpu, [N, N]), empty(gpu, [N, N])];
@@ -264,8 +264,8 @@ describe('gradients', () => {
       tape.watch(x, dx);
       const h = tape.apply(gelu, { x }, undefined, placed.h ? dh : undefined);
       const n = tape.apply(layernorm, { x: h, gamma, beta }, { eps: 1e-5 });
-      const sum = tape.apply(add, { a: h, b: n }, undefined, placed.sum ? dsum : undefined);
-      const y = tape.apply(gelu, { x: sum }, undefined);
+      const sum = tape.apply(add, { a: h, b: c }, undefined, placed.sum ? dsum : undefined);
+      const y = tape.apply(add, { a: tape.apply(gelu, { x: sum }, undefined), b: n }, undefined);
       tape.backward(y, dy);
       const got = [
         await read(dx),
@@ -288,7 +288,7 @@ describe('gradients', () => {
     });
     expect(relativeError(plain!, gelued.x!.data)).toBeLessThan(1e-5);
     expect(dsum).not.toEqual(dh);
-    for (const tensor of [x, gamma, beta, dy]) tensor.free();
+    for (const tensor of [x, gamma, beta, dy, c]) tensor.free();
   });
 
   it('start from ones where no dOutput is given', async () => {
