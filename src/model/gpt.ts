@@ -97,6 +97,8 @@ export class Gpt {
     };
     const store = state.stores[layer]!;
     const rows = x.shape[0]!;
+    // Before the norm, so that its gradient is added after: what writes some rows first would have to clear the others.
+    const residual = skip > 0 ? dropRows(tape, x, skip) : x;
     const normed = this.#norm(tape, x, `${name}.ln_1`, late, place(maps?.qkv, 'x', rows));
     // Columns before `from` are keys and values only: no query, and nothing after the attention.
     const qkvAttrs = {
@@ -118,7 +120,7 @@ export class Gpt {
     const projected = {
       x: tape.apply(attention, { qkv }, attentionAttrs),
       ...this.#map(`${name}.attn.c_proj`),
-      residual: skip > 0 ? dropRows(tape, x, skip) : x,
+      residual,
     };
     const afterAttention = tape.apply(
       linear,
