@@ -153,9 +153,12 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     const lse = empty(gpu, [(t1 - from) * B, H]);
     const bind = { qkv: store.qkv, first: attrs.first, out: output, lse };
     const { form, how } = pick(gpu, t1 - from, sizes, attrs.form);
-    const kernel = form === 'plain' ? 'attention-forward' : `attention-forward-${form}`;
-    const columns = form === 'column' ? { t: from } : { t1, start: from };
-    gpu.run(kernel, bind, { ...columns, B, H, scale: D ** -0.5 }, how);
+    const common = { B, H, scale: D ** -0.5 };
+    if (form === 'column') gpu.run('attention-forward-column', bind, { t: from, ...common }, how);
+    else {
+      const params = { t1, start: from, ...common };
+      gpu.run(form === 'quad' ? 'attention-forward-quad' : 'attention-forward', bind, params, how);
+    }
     return { output, saved: { lse } };
   },
 
@@ -176,11 +179,12 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
       gpu.run('attention-backward-column', bind, { t: t0, B, H, scale, shift, end }, keys.how);
     } else {
       const queries = pick(gpu, t1 - from, sizes, attrs.form, { ADD });
-      const dq = queries.form === 'quad' ? 'attention-dq-quad' : 'attention-dq';
-      gpu.run(dq, bind, { t0, t1, start: from, B, H, scale, shift }, queries.how);
+      const pass = { t0, t1, start: from, B, H, shift };
+      const dq = { ...pass, scale };
+      gpu.run(queries.form === 'quad' ? 'attention-dq-quad' : 'attention-dq', bind, dq, queries.how);
       const seen = { qkv: store.qkv, first, records, dqkv };
-      const dkv = keys.form === 'quad' ? 'attention-dkv-quad' : 'attention-dkv';
-      if (d.qkv) gpu.run(dkv, seen, { t0, t1, start: from, B, H, shift, end }, keys.how);
+      const dkv = { ...pass, end };
+      if (d.qkv) gpu.run(keys.form === 'quad' ? 'attention-dkv-quad' : 'attention-dkv', seen, dkv, keys.how);
     }
     if (!d.qkv) dqkv.free();
   },
