@@ -9,6 +9,7 @@ import { sum, sumSquares } from '../../src/ops/reduce.ts';
 import { argmax, sample } from '../../src/ops/sample.ts';
 import type { Slot } from '../../src/tape.ts';
 import { empty, read, readU32, type Tensor, upload } from '../../src/tensor.ts';
+import { attentionCase } from '../../test/cases/attention.ts';
 import { type Dims, normal, type OpCase } from '../../test/cases/case.ts';
 import { cases } from '../../test/cases/index.ts';
 
@@ -46,9 +47,8 @@ function same(what: string, got: ArrayLike<number>, expected: ArrayLike<number>)
  * An op's case, with gradients overwritten (beta 0) and added to (beta 1). Of `linear` only the bias's: the others are
  * matmul's kernel again, and the interpreter takes half a second a tile.
  */
-function ofCase(row: OpCase<Dims, unknown>): Scene {
+function ofCase(row: OpCase<Dims, unknown>, dims = DIMS[row.name] ?? row.fixed[0]!): Scene {
   const run = async (gpu: Gpu, random: () => number): Promise<void> => {
-    const dims = DIMS[row.name] ?? row.fixed[0]!;
     const cpuAttrs = row.cpuAttrs(dims, random);
     const inputs = row.inputs(dims, random, cpuAttrs);
     const { attrs } = row.attrs(gpu, cpuAttrs, dims);
@@ -162,4 +162,7 @@ const others: readonly Scene[] = [
   },
 ];
 
-export const scenes: readonly Scene[] = [...cases.map(ofCase), ...others];
+/** A pass of one column has kernels of its own. */
+const column = ofCase(attentionCase as OpCase<Dims, unknown>, { B: 3, T: 1, H: 2, D: 4 });
+
+export const scenes: readonly Scene[] = [...cases.map(row => ofCase(row)), column, ...others];
