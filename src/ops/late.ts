@@ -36,10 +36,13 @@ export class LateGradients {
     this.x.put(at, x);
     this.dy.put(at, dy);
     this.#target ??= { dw, db };
-    if (!this.x.complete) return;
+    if (this.x.complete) this.#gpu.scope('weights of all latents', () => this.#settle(this.#target!));
+  }
+
+  #settle({ dw, db }: { readonly dw: Slot; readonly db: Slot | undefined }): void {
     const X = { matrix: this.x.all, transposed: true };
     const dY = { matrix: this.dy.all, transposed: false };
-    product(this.#gpu, X, dY, this.#target.dw, { columnSums: this.#target.db });
+    product(this.#gpu, X, dY, dw, { columnSums: db });
   }
 
   end(): void {
