@@ -105,8 +105,7 @@ export class LatentRow {
     this.#tape = tape;
     this.#model = model;
     this.#ids = inputIds(batch);
-    const tables = tablesOf(model);
-    this.#attrs = embeddingAttrs(tape.gpu, this.#ids, batch.positions, { ...tables, recorded: false });
+    this.#attrs = embeddingAttrs(tape.gpu, this.#ids, batch.positions, tablesOf(model));
     this.state = rowState(model.config, this.own(upload(tape.gpu, batch.first, [batch.B])), columns);
   }
 
@@ -168,10 +167,17 @@ export class LatentRow {
     if (recorded.length === 0) return;
     const { gpu } = this.#tape;
     const { B, positions } = this.batch;
-    const rowsOf = (all: Uint32Array): Uint32Array =>
-      Uint32Array.from(recorded.flatMap(({ pass }) => [...all.subarray(pass.t0 * B, pass.t1 * B)]));
-    const tables = tablesOf(this.#model);
-    this.#plans = embeddingPlans(gpu, rowsOf(this.#ids), rowsOf(positions), tables);
+    const rowsOf = (all: Uint32Array): Uint32Array => {
+      const parts = recorded.map(({ pass }) => all.subarray(pass.t0 * B, pass.t1 * B));
+      const rows = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
+      let at = 0;
+      for (const part of parts) {
+        rows.set(part, at);
+        at += part.length;
+      }
+      return rows;
+    };
+    this.#plans = embeddingPlans(gpu, rowsOf(this.#ids), rowsOf(positions), tablesOf(this.#model));
     if (recorded.length === 1) return;
     const columns = recorded.map(({ pass: { t0, t1 }, from, labelled }) => {
       // Gradient comes back from labels and through the pass that is fed.

@@ -6,7 +6,15 @@ import type { Op, Slot } from '../tape.ts';
 import { empty, type Tensor, upload } from '../tensor.ts';
 import type { Late } from './late.ts';
 import { COLS, ceilDiv, expectShape, expectSize, widthOf } from './launch.ts';
-import { freePlan, NONE, type ScatterTensors, scatterAdd, scatterPlan, uploadPlan } from './scatter.ts';
+import {
+  checkIds,
+  freePlan,
+  NONE,
+  type ScatterTensors,
+  scatterAdd,
+  scatterPlan,
+  uploadPlan,
+} from './scatter.ts';
 import { SharedRows } from './shared-rows.ts';
 
 type Inputs = { wte: Tensor; wpe: Tensor; hidden?: Tensor };
@@ -39,51 +47,39 @@ export interface EmbeddingAttrs {
 }
 
 /**
- * Ids and positions on a device, checked against the tables' heights; plans for the backward pass unless `recorded`
- * is false. The caller frees them (`freeEmbeddingAttrs`). Throws UserError for an id or position out of range.
+ * Ids and positions on a device, checked against the tables' heights. The caller frees them (`freeEmbeddingAttrs`).
+ * Throws UserError for an id or position out of range.
  */
 export function embeddingAttrs(
   gpu: Gpu,
   ids: Uint32Array,
   positions: Uint32Array,
-  { recorded = true, ...tables }: EmbeddingTables & { recorded?: boolean },
+  { vocabulary, columns }: EmbeddingTables,
 ): EmbeddingAttrs {
-  const sorted = sort(ids, positions, tables);
-  return {
-    ids: upload(gpu, ids, [ids.length]),
-    positions: upload(gpu, positions, [positions.length]),
-    plans: recorded ? onDevice(gpu, sorted) : undefined,
-  };
+  if (ids.length !== positions.length)
+    throw new Error(`embedding: ${ids.length} ids but ${positions.length} positions`);
+  if (positions.includes(NONE)) throw new Error('embedding: every row needs a position');
+  checkIds(ids, vocabulary, 'token id');
+  checkIds(positions, columns, 'position');
+  return { ids: upload(gpu, ids, [ids.length]), positions: upload(gpu, positions, [positions.length]) };
 }
 
-/** Plans for the rows of `ids` and `positions` alone, as `embeddingAttrs` makes them. The caller frees them. */
+/** Plans for the backward of rows with these ids and positions. The caller frees them. Throws as `embeddingAttrs`. */
 export function embeddingPlans(
   gpu: Gpu,
   ids: Uint32Array,
   positions: Uint32Array,
-  tables: EmbeddingTables,
+  { vocabulary, columns }: EmbeddingTables,
 ): EmbeddingPlans {
-  return onDevice(gpu, sort(ids, positions, tables));
-}
-
-function sort(ids: Uint32Array, positions: Uint32Array, { vocabulary, columns }: EmbeddingTables) {
-  if (ids.length !== positions.length)
-    throw new Error(`embedding: ${ids.length} ids but ${positions.length} positions`);
-  if (positions.includes(NONE)) throw new Error('embedding: every row needs a position');
   return {
-    ids: scatterPlan(ids, vocabulary, 'token id'),
-    positions: scatterPlan(positions, columns, 'position'),
+    ids: uploadPlan(gpu, scatterPlan(ids, vocabulary, 'token id')),
+    positions: uploadPlan(gpu, scatterPlan(positions, columns, 'position')),
   };
 }
 
-function onDevice(gpu: Gpu, { ids, positions }: ReturnType<typeof sort>): EmbeddingPlans {
-  return { ids: uploadPlan(gpu, ids), positions: uploadPlan(gpu, positions) };
-}
-
-export function freeEmbeddingAttrs({ ids, positions, plans }: EmbeddingAttrs): void {
+export function freeEmbeddingAttrs({ ids, positions }: EmbeddingAttrs): void {
   ids.free();
   positions.free();
-  if (plans) freeEmbeddingPlans(plans);
 }
 
 export function freeEmbeddingPlans({ ids, positions }: EmbeddingPlans): void {
@@ -161,7 +157,7 @@ export const embedding: Op<Inputs, EmbeddingAttrs> = {
     if (!d.wte && !d.wpe) return;
     if (late) late.store.keep(late.at, dOutput, d.wte, d.wpe);
     else if (plans) scatter(gpu, dOutput, plans, d.wte, d.wpe);
-    else throw new Error('embedding: no backward plans; the attributes were made with recorded: false');
+    else throw new Error('embedding: a gradient is wanted, but there are no plans for it');
   },
 };
 

@@ -20,31 +20,31 @@ export interface ScatterPlan {
   readonly order: Uint32Array;
 }
 
-/**
- * Sorts rows by their target id: a counting sort over ids that occur. Ids equal to NONE are left out. Throws UserError for
- * an id that is not below `vocabulary`; `what` names the ids in it.
- */
+/** Throws UserError for an id that is neither NONE nor below `vocabulary`; `what` names the ids in it. */
+export function checkIds(ids: Uint32Array, vocabulary: number, what: string): void {
+  const row = ids.findIndex(id => id >= vocabulary && id !== NONE);
+  if (row >= 0)
+    throw new UserError(
+      `${what} ${ids[row]} (row ${row}) is out of range: the model has ${vocabulary} of them`,
+    );
+}
+
+/** Sorts rows by their target id: a counting sort. Ids equal to NONE are left out. Throws as `checkIds` does. */
 export function scatterPlan(ids: Uint32Array, vocabulary: number, what = 'token id'): ScatterPlan {
-  const counts = new Map<number, number>();
-  for (const [row, id] of ids.entries()) {
-    if (id === NONE) continue;
-    if (id >= vocabulary)
-      throw new UserError(`${what} ${id} (row ${row}) is out of range: the model has ${vocabulary} of them`);
-    counts.set(id, (counts.get(id) ?? 0) + 1);
-  }
-  const distinct = Uint32Array.from(counts.keys()).sort();
+  checkIds(ids, vocabulary, what);
+  // Of each id the number of its rows, then where its next row goes.
+  const next = new Uint32Array(vocabulary);
+  for (const id of ids) if (id !== NONE) next[id]!++;
+  const distinct = new Uint32Array(new Set(ids.filter(id => id !== NONE))).sort();
   const offsets = new Uint32Array(distinct.length + 1);
-  const next = new Map<number, number>();
   for (const [n, id] of distinct.entries()) {
-    next.set(id, offsets[n]!);
-    offsets[n + 1] = offsets[n]! + counts.get(id)!;
+    offsets[n + 1] = offsets[n]! + next[id]!;
+    next[id] = offsets[n]!;
   }
   const order = new Uint32Array(offsets[distinct.length]!);
-  for (const [row, id] of ids.entries()) {
-    const at = next.get(id);
-    if (at === undefined) continue;
-    order[at] = row;
-    next.set(id, at + 1);
+  for (let row = 0; row < ids.length; row++) {
+    const id = ids[row]!;
+    if (id !== NONE) order[next[id]!++] = row;
   }
   return { distinct, offsets, order };
 }
