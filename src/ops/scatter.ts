@@ -29,22 +29,27 @@ export function checkIds(ids: Uint32Array, vocabulary: number, what: string): vo
     );
 }
 
-/** Sorts rows by their target id: a counting sort. Ids equal to NONE are left out. Throws as `checkIds` does. */
+/**
+ * Sorts rows by their target id: a counting sort over ids that occur. Ids equal to NONE are left out. Throws as
+ * `checkIds` does.
+ */
 export function scatterPlan(ids: Uint32Array, vocabulary: number, what = 'token id'): ScatterPlan {
   checkIds(ids, vocabulary, what);
-  // Of each id the number of its rows, then where its next row goes.
-  const next = new Uint32Array(vocabulary);
-  for (const id of ids) if (id !== NONE) next[id]!++;
-  const distinct = new Uint32Array(new Set(ids.filter(id => id !== NONE))).sort();
+  const counts = new Map<number, number>();
+  for (const id of ids) if (id !== NONE) counts.set(id, (counts.get(id) ?? 0) + 1);
+  const distinct = Uint32Array.from(counts.keys()).sort();
   const offsets = new Uint32Array(distinct.length + 1);
+  const next = new Map<number, number>();
   for (const [n, id] of distinct.entries()) {
-    offsets[n + 1] = offsets[n]! + next[id]!;
-    next[id] = offsets[n]!;
+    next.set(id, offsets[n]!);
+    offsets[n + 1] = offsets[n]! + counts.get(id)!;
   }
   const order = new Uint32Array(offsets[distinct.length]!);
-  for (let row = 0; row < ids.length; row++) {
-    const id = ids[row]!;
-    if (id !== NONE) order[next[id]!++] = row;
+  for (const [row, id] of ids.entries()) {
+    const at = next.get(id);
+    if (at === undefined) continue;
+    order[at] = row;
+    next.set(id, at + 1);
   }
   return { distinct, offsets, order };
 }
