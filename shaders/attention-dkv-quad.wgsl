@@ -20,7 +20,7 @@ struct Params {
   end: u32,   // rows of records (columns)
 }
 
-@group(0) @binding(0) var<storage, read> kv: array<vec4f>;         // [columns*B, 2C], C = H*D
+@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;        // [columns*B, 3C], C = H*D; k and v are read
 @group(0) @binding(1) var<storage, read> first: array<u32>;      // [B] first visible column of each row
 @group(0) @binding(2) var<storage, read> records: array<vec4f>;    // [columns*B, H, 2D+4]: q*scale, dOut, lse, delta
 @group(0) @binding(3) var<storage, read_write> dqkv: array<vec4f>; // [(t1-t0)*B, 3C]; dk and dv are written
@@ -41,7 +41,7 @@ fn main(
   if (tile >= p.t1) { return; }
   let lane = sid & 3u;
   let s = tile + (lid & ~3u) + lane;
-  let key = (min(s, p.t1 - 1u) * p.B + b) * 2u * C4 + h * D4;
+  let key = (min(s, p.t1 - 1u) * p.B + b) * 3u * C4 + C4 + h * D4;
 
   var k: array<f32, D>;
   var v: array<f32, D>;
@@ -51,7 +51,7 @@ fn main(
   var dv: array<f32, D>;
   // @unroll
   for (var d = 0u; d < D4; d++) {
-    let four = kv[key + d];
+    let four = qkv[key + d];
     k[4u * d] = four.x;
     k[4u * d + 1u] = four.y;
     k[4u * d + 2u] = four.z;
@@ -59,7 +59,7 @@ fn main(
   }
   // @unroll
   for (var d = 0u; d < D4; d++) {
-    let four = kv[key + C4 + d];
+    let four = qkv[key + C4 + d];
     v[4u * d] = four.x;
     v[4u * d + 1u] = four.y;
     v[4u * d + 2u] = four.z;

@@ -20,7 +20,7 @@ struct Params {
   end: u32,   // rows of records (columns)
 }
 
-@group(0) @binding(0) var<storage, read> kv: array<f32>;         // [columns*B, 2C], C = H*D
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;        // [columns*B, 3C], C = H*D; k and v are read
 @group(0) @binding(1) var<storage, read> first: array<u32>;      // [B] first visible column of each row
 @group(0) @binding(2) var<storage, read> records: array<f32>;    // [columns*B, H, 2D+4]: q*scale, dOut, lse, delta
 @group(0) @binding(3) var<storage, read_write> dqkv: array<f32>; // [(t1-t0)*B, 3C]; dk and dv are written
@@ -39,7 +39,7 @@ fn main(
   let row = i / p.H;
   let b = row % p.B;
   let s = p.t0 + row / p.B;
-  let key = (s * p.B + b) * 2u * C + h * D;
+  let key = (s * p.B + b) * 3u * C + C + h * D;
 
   var k: array<f32, D>;
   var v: array<f32, D>;
@@ -49,8 +49,8 @@ fn main(
   var dv: array<f32, D>;
   // @unroll
   for (var d = 0u; d < D; d++) {
-    k[d] = kv[key + d];
-    v[d] = kv[key + C + d];
+    k[d] = qkv[key + d];
+    v[d] = qkv[key + C + d];
     dk[d] = 0.0;
     dv[d] = 0.0;
   }

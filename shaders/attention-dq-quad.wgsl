@@ -19,15 +19,14 @@ struct Params {
   shift: u32, // query t is kept in row t + shift of records
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;           // [(t1-t0)*B, 3C], C = H*D; only q is read
-@group(0) @binding(1) var<storage, read> kv: array<vec4f>;            // [columns*B, 2C], columns >= t1
-@group(0) @binding(2) var<storage, read> first: array<u32>;         // [B] first visible column of each row
-@group(0) @binding(3) var<storage, read> out: array<vec4f>;           // [(t1-t0)*B, C]
-@group(0) @binding(4) var<storage, read> dOut: array<vec4f>;          // [(t1-t0)*B, C]
-@group(0) @binding(5) var<storage, read> lse: array<f32>;           // [(t1-t0)*B, H]
-@group(0) @binding(6) var<storage, read_write> dqkv: array<vec4f>;    // [(t1-t0)*B, 3C]; only dq is written
-@group(0) @binding(7) var<storage, read_write> records: array<vec4f>; // [columns*B, H, 2D+4]
-@group(0) @binding(8) var<uniform> p: Params;
+@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;           // [columns*B, 3C], columns >= t1, C = H*D
+@group(0) @binding(1) var<storage, read> first: array<u32>;         // [B] first visible column of each row
+@group(0) @binding(2) var<storage, read> out: array<vec4f>;           // [(t1-t0)*B, C]
+@group(0) @binding(3) var<storage, read> dOut: array<vec4f>;          // [(t1-t0)*B, C]
+@group(0) @binding(4) var<storage, read> lse: array<f32>;           // [(t1-t0)*B, H]
+@group(0) @binding(5) var<storage, read_write> dqkv: array<vec4f>;    // [(t1-t0)*B, 3C]; only dq is written
+@group(0) @binding(6) var<storage, read_write> records: array<vec4f>; // [columns*B, H, 2D+4]
+@group(0) @binding(7) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -46,7 +45,6 @@ fn main(
   let t = tile + (lid & ~3u) + lane;
   let tLast = min(tile + WG, p.t1) - 1u;
   let row = (min(t, tLast) - p.start) * p.B + b;
-  let qkvRow = row + (p.start - p.t0) * p.B;
 
   var q: array<f32, D>;
   var g: array<f32, D>; // dOut
@@ -56,7 +54,7 @@ fn main(
   var delta = 0.0;
   // @unroll
   for (var d = 0u; d < D4; d++) {
-    let four = qkv[qkvRow * 3u * C4 + h * D4 + d];
+    let four = qkv[(row + p.start * p.B) * 3u * C4 + h * D4 + d];
     q[4u * d] = four.x * p.scale;
     q[4u * d + 1u] = four.y * p.scale;
     q[4u * d + 2u] = four.z * p.scale;
@@ -78,7 +76,7 @@ fn main(
   let rowLse = lse[row * p.H + h];
 
   for (var s0 = first[b]; s0 <= tLast; s0 += 4u) {
-    let key = (min(s0 + lane, tLast) * p.B + b) * 2u * C4 + h * D4;
+    let key = (min(s0 + lane, tLast) * p.B + b) * 3u * C4 + C4 + h * D4;
     var x0 = 0.0;
     var x1 = 0.0;
     var x2 = 0.0;
@@ -90,7 +88,7 @@ fn main(
     var y3 = -delta;
     // @unroll
     for (var d = 0u; d < D4; d++) {
-      let four = kv[key + d];
+      let four = qkv[key + d];
       k[4u * d] = four.x;
       k[4u * d + 1u] = four.y;
       k[4u * d + 2u] = four.z;
@@ -98,7 +96,7 @@ fn main(
     }
     // @unroll
     for (var d = 0u; d < D4; d++) {
-      let four = kv[key + C4 + d];
+      let four = qkv[key + C4 + d];
       v[4u * d] = four.x;
       v[4u * d + 1u] = four.y;
       v[4u * d + 2u] = four.z;
@@ -130,7 +128,7 @@ fn main(
     let record = (((t + p.shift) * p.B + b) * p.H + h) * (2u * D4 + 1u);
     // @unroll
     for (var d = 0u; d < D4; d++) {
-      let at = qkvRow * 3u * C4 + h * D4 + d;
+      let at = (row + (p.start - p.t0) * p.B) * 3u * C4 + h * D4 + d;
       var value = vec4f(dq[4u * d], dq[4u * d + 1u], dq[4u * d + 2u], dq[4u * d + 3u]) * p.scale;
       if (ADD) { value += dqkv[at]; }
       dqkv[at] = value;

@@ -19,15 +19,14 @@ struct Params {
   shift: u32, // query t is kept in row t + shift of records
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;           // [(t1-t0)*B, 3C], C = H*D; only q is read
-@group(0) @binding(1) var<storage, read> kv: array<f32>;            // [columns*B, 2C], columns >= t1
-@group(0) @binding(2) var<storage, read> first: array<u32>;         // [B] first visible column of each row
-@group(0) @binding(3) var<storage, read> out: array<f32>;           // [(t1-t0)*B, C]
-@group(0) @binding(4) var<storage, read> dOut: array<f32>;          // [(t1-t0)*B, C]
-@group(0) @binding(5) var<storage, read> lse: array<f32>;           // [(t1-t0)*B, H]
-@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;    // [(t1-t0)*B, 3C]; only dq is written
-@group(0) @binding(7) var<storage, read_write> records: array<f32>; // [columns*B, H, 2D+4]
-@group(0) @binding(8) var<uniform> p: Params;
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;           // [columns*B, 3C], columns >= t1, C = H*D
+@group(0) @binding(1) var<storage, read> first: array<u32>;         // [B] first visible column of each row
+@group(0) @binding(2) var<storage, read> out: array<f32>;           // [(t1-t0)*B, C]
+@group(0) @binding(3) var<storage, read> dOut: array<f32>;          // [(t1-t0)*B, C]
+@group(0) @binding(4) var<storage, read> lse: array<f32>;           // [(t1-t0)*B, H]
+@group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;    // [(t1-t0)*B, 3C]; only dq is written
+@group(0) @binding(6) var<storage, read_write> records: array<f32>; // [columns*B, H, 2D+4]
+@group(0) @binding(7) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -42,7 +41,6 @@ fn main(
   let row = i / p.H;
   let b = row % p.B;
   let t = p.start + row / p.B;
-  let qkvRow = row + (p.start - p.t0) * p.B;
 
   var q: array<f32, D>;
   var g: array<f32, D>; // dOut
@@ -51,7 +49,7 @@ fn main(
   var rowDelta = 0.0;
   // @unroll
   for (var d = 0u; d < D; d++) {
-    q[d] = qkv[qkvRow * 3u * C + h * D + d] * p.scale;
+    q[d] = qkv[(row + p.start * p.B) * 3u * C + h * D + d] * p.scale;
     g[d] = dOut[row * C + h * D + d];
     rowDelta += g[d] * out[row * C + h * D + d];
     dq[d] = 0.0;
@@ -59,14 +57,14 @@ fn main(
   let rowLse = lse[i];
 
   for (var s = first[b]; s <= t; s++) {
-    let key = (s * p.B + b) * 2u * C + h * D;
+    let key = (s * p.B + b) * 3u * C + C + h * D;
     var score = 0.0;
     var dw = 0.0;
     // @unroll
     for (var d = 0u; d < D; d++) {
-      k[d] = kv[key + d];
+      k[d] = qkv[key + d];
       score += q[d] * k[d];
-      dw += g[d] * kv[key + C + d];
+      dw += g[d] * qkv[key + C + d];
     }
     let dScore = exp(score - rowLse) * (dw - rowDelta);
     // @unroll
@@ -77,7 +75,7 @@ fn main(
 
   // @unroll
   for (var d = 0u; d < D; d++) {
-    let at = qkvRow * 3u * C + h * D + d;
+    let at = (row + (p.start - p.t0) * p.B) * 3u * C + h * D + d;
     var old = 0.0;
     if (ADD) { old = dqkv[at]; }
     dqkv[at] = old + dq[d] * p.scale;

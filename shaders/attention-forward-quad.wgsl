@@ -13,7 +13,6 @@ const D4 = D / 4u;
 const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
 
 struct Params {
-  t0: u32,
   t1: u32,
   start: u32, // first column whose query is wanted
   B: u32,
@@ -21,12 +20,11 @@ struct Params {
   scale: f32, // 1 / sqrt(D)
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;       // [(t1-t0)*B, 3C], C = H*D; only q is read
-@group(0) @binding(1) var<storage, read> kv: array<vec4f>;        // [columns*B, 2C], columns >= t1
-@group(0) @binding(2) var<storage, read> first: array<u32>;     // [B] first visible column of each row
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>; // [(t1-t0)*B, C]
-@group(0) @binding(4) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
-@group(0) @binding(5) var<uniform> p: Params;
+@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;       // [columns*B, 3C], columns >= t1, C = H*D
+@group(0) @binding(1) var<storage, read> first: array<u32>;     // [B] first visible column of each row
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>; // [(t1-t0)*B, C]
+@group(0) @binding(3) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
+@group(0) @binding(4) var<uniform> p: Params;
 
 // Below every score, far from overflow: the maximum before the first key, and the score of a hidden key.
 // A query that sees any key sees the first of its first block, so hidden keys then weigh exp(LOWEST) = 0;
@@ -50,14 +48,13 @@ fn main(
   let t = tile + (lid & ~3u) + lane;
   let tLast = min(tile + WG, p.t1) - 1u;
   let row = (min(t, tLast) - p.start) * p.B + b;
-  let qkvRow = row + (p.start - p.t0) * p.B;
 
   var q: array<f32, D>;
   var o: array<f32, D>;
   var held: array<f32, D>; // a key, then a value
   // @unroll
   for (var d = 0u; d < D4; d++) {
-    let four = qkv[qkvRow * 3u * C4 + h * D4 + d];
+    let four = qkv[(row + p.start * p.B) * 3u * C4 + h * D4 + d];
     q[4u * d] = four.x * p.scale;
     q[4u * d + 1u] = four.y * p.scale;
     q[4u * d + 2u] = four.z * p.scale;
@@ -71,14 +68,14 @@ fn main(
   var top = LOWEST;
   var sum = 0.0;
   for (var s0 = first[b]; s0 <= tLast; s0 += 4u) {
-    let key = (min(s0 + lane, tLast) * p.B + b) * 2u * C4 + h * D4;
+    let key = (min(s0 + lane, tLast) * p.B + b) * 3u * C4 + C4 + h * D4;
     var x0 = 0.0;
     var x1 = 0.0;
     var x2 = 0.0;
     var x3 = 0.0;
     // @unroll
     for (var d = 0u; d < D4; d++) {
-      let four = kv[key + d];
+      let four = qkv[key + d];
       held[4u * d] = four.x;
       held[4u * d + 1u] = four.y;
       held[4u * d + 2u] = four.z;
@@ -106,7 +103,7 @@ fn main(
     sum = sum * shrink + w0 + w1 + w2 + w3;
     // @unroll
     for (var d = 0u; d < D4; d++) {
-      let four = kv[key + C4 + d];
+      let four = qkv[key + C4 + d];
       held[4u * d] = four.x;
       held[4u * d + 1u] = four.y;
       held[4u * d + 2u] = four.z;

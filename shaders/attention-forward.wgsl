@@ -9,7 +9,6 @@ const D = 16u;
 const WG = 64u;
 
 struct Params {
-  t0: u32,
   t1: u32,
   start: u32, // first column whose query is wanted
   B: u32,
@@ -17,12 +16,11 @@ struct Params {
   scale: f32, // 1 / sqrt(D)
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;       // [(t1-t0)*B, 3C], C = H*D; only q is read
-@group(0) @binding(1) var<storage, read> kv: array<f32>;        // [columns*B, 2C], columns >= t1
-@group(0) @binding(2) var<storage, read> first: array<u32>;     // [B] first visible column of each row
-@group(0) @binding(3) var<storage, read_write> out: array<f32>; // [(t1-t0)*B, C]
-@group(0) @binding(4) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
-@group(0) @binding(5) var<uniform> p: Params;
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;       // [columns*B, 3C], columns >= t1, C = H*D
+@group(0) @binding(1) var<storage, read> first: array<u32>;     // [B] first visible column of each row
+@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [(t1-t0)*B, C]
+@group(0) @binding(3) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
+@group(0) @binding(4) var<uniform> p: Params;
 
 // Below every score, far from overflow: the maximum before the first key.
 const LOWEST = -1e30;
@@ -40,13 +38,12 @@ fn main(
   let row = i / p.H;
   let b = row % p.B;
   let t = p.start + row / p.B;
-  let qkvRow = row + (p.start - p.t0) * p.B;
 
   var q: array<f32, D>;
   var o: array<f32, D>;
   // @unroll
   for (var d = 0u; d < D; d++) {
-    q[d] = qkv[qkvRow * 3u * C + h * D + d] * p.scale;
+    q[d] = qkv[(row + p.start * p.B) * 3u * C + h * D + d] * p.scale;
     o[d] = 0.0;
   }
 
@@ -54,11 +51,11 @@ fn main(
   var top = LOWEST;
   var sum = 0.0;
   for (var s = first[b]; s <= t; s++) {
-    let key = (s * p.B + b) * 2u * C + h * D;
+    let key = (s * p.B + b) * 3u * C + C + h * D;
     var score = 0.0;
     // @unroll
     for (var d = 0u; d < D; d++) {
-      score += q[d] * kv[key + d];
+      score += q[d] * qkv[key + d];
     }
     let newTop = max(top, score);
     let shrink = exp(top - newTop);
@@ -67,7 +64,7 @@ fn main(
     sum = sum * shrink + w;
     // @unroll
     for (var d = 0u; d < D; d++) {
-      o[d] = o[d] * shrink + w * kv[key + C + d];
+      o[d] = o[d] * shrink + w * qkv[key + C + d];
     }
   }
 

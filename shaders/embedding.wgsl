@@ -1,14 +1,19 @@
-// Token and position embedding: y[m] = wte[ids[m]] + wpe[positions[m]]; an id of 0xffffffff (a latent column) has no
-// token part. wte here holds the rows [vStart, vEnd) of the vocabulary: a table over the binding limit goes in
-// several calls, the first of which writes the position part too; the others only add rows they hold.
-// wte [vEnd - vStart, C], wpe [P, C], ids, positions [M], y [M, C]. Grid: a thread COLS columns of a row.
-struct Params { M: u32, C: u32, vStart: u32, vEnd: u32 }
+// Input embeddings of rows row0 .. row0 + M of a batch: y[m] = wte[ids[row0 + m]] + wpe[positions[row0 + m]]; an id of
+// 0xffffffff (a latent column) has no token part. The first `fed` rows take hidden states too, where rows think:
+// y[m] += hidden[m] for m < fed, with `masked` only where mask[m] != 0.
+// wte here holds the rows [vStart, vEnd) of the vocabulary: a table over the binding limit goes in several calls, the
+// first of which writes all but the token part; the others only add rows they hold.
+// wte [vEnd - vStart, C], wpe [P, C], ids, positions [M'], hidden [fed, C], mask [fed] (any, if not used), y [M, C].
+// Grid: a thread COLS columns of a row.
+struct Params { M: u32, C: u32, vStart: u32, vEnd: u32, row0: u32, fed: u32, masked: u32 }
 @group(0) @binding(0) var<storage, read> wte: array<f32>;
 @group(0) @binding(1) var<storage, read> wpe: array<f32>;
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
 @group(0) @binding(3) var<storage, read> positions: array<u32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<uniform> p: Params;
+@group(0) @binding(4) var<storage, read> hidden: array<f32>;
+@group(0) @binding(5) var<storage, read> mask: array<u32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(7) var<uniform> p: Params;
 
 const COLS = 4u;
 
@@ -19,17 +24,24 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let m = thread / threadsPerRow;
   if (m >= p.M) { return; }
   let first = (thread % threadsPerRow) * COLS;
-  let id = ids[m];
+  let id = ids[p.row0 + m];
   let held = id >= p.vStart && id < p.vEnd;
   if (p.vStart > 0u && !held) { return; }
+  var thinks = m < p.fed;
+  if (thinks && p.masked != 0u) { thinks = mask[m] != 0u; }
   let token = select(0u, id - p.vStart, held) * p.C;
-  let position = positions[m] * p.C;
+  let position = positions[p.row0 + m] * p.C;
   // @unroll
   for (var k = 0u; k < COLS; k++) {
     let c = min(first + k, p.C - 1u);
     var value = 0.0;
     if (held) { value = wte[token + c]; }
-    if (p.vStart == 0u) { value += wpe[position + c]; } else { value += y[m * p.C + c]; }
+    if (p.vStart == 0u) {
+      value += wpe[position + c];
+      if (thinks) { value += hidden[m * p.C + c]; } // a branch, not a product: what is masked out may be NaN
+    } else {
+      value += y[m * p.C + c];
+    }
     if (first + k < p.C) { y[m * p.C + c] = value; }
   }
 }

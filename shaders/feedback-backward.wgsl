@@ -1,5 +1,5 @@
-// Gradient of feedback.wgsl for the hidden state: dhidden[b] = mask[b] != 0 ? dy[b] : 0   (+ dhidden[b] with beta 1).
-// dy [M, C] with M >= B, dhidden [B, C], mask [B]. Grid: a thread COLS columns of a row.
+// Gradient of the hidden states that embedding.wgsl feeds back: dhidden[b] = mask[b] != 0 ? dy[b] : 0
+// (+ dhidden[b] with beta 1). dy [M, C] with M >= B, dhidden [B, C], mask [B]. Grid: a thread COLS columns of a row.
 struct Params { B: u32, C: u32, beta: u32 }
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;

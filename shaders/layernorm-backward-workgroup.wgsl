@@ -1,5 +1,5 @@
 // The gradients of layernorm-backward.wgsl for GPUs: a workgroup a block of ROWS rows, its threads 64 columns apart.
-// x, dy, dx [M, C], gamma [C], mean, rstd [M], gammaParts, betaParts [ceil(M / ROWS), C] (or any, if not PARTS).
+// x, dy, plus, dx [M, C], gamma [C], mean, rstd [M], parts [ceil(M / ROWS), 2C]; plus and parts any, if not asked for.
 // Grid: a workgroup ROWS rows.
 struct Params { M: u32, C: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -7,13 +7,14 @@ struct Params { M: u32, C: u32 }
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
 @group(0) @binding(3) var<storage, read> rstd: array<f32>;
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(6) var<storage, read_write> gammaParts: array<f32>;
-@group(0) @binding(7) var<storage, read_write> betaParts: array<f32>;
+@group(0) @binding(5) var<storage, read> plus: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read_write> parts: array<f32>;
 @group(0) @binding(8) var<uniform> p: Params;
 
 const ROWS = 4u;
 const ADD = false; // dx is added to
+const PLUS = false; // dx is the gradient and plus
 const PARTS = true;
 
 var<workgroup> part: array<vec2f, 64>;
@@ -59,12 +60,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
         partBeta += d;
         var value = inverse * (d * weight - averages[r].x - n * averages[r].y);
         if (ADD) { value += dx[i]; }
+        if (PLUS) { value += plus[i]; }
         dx[i] = value;
       }
     }
     if (PARTS) {
-      gammaParts[group * p.C + c] = partGamma;
-      betaParts[group * p.C + c] = partBeta;
+      parts[group * 2u * p.C + c] = partGamma;
+      parts[(group * 2u + 1u) * p.C + c] = partBeta;
     }
   }
 }

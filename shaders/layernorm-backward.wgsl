@@ -1,23 +1,24 @@
 // Gradients of layernorm.wgsl. With n = (x - mean) * rstd and g = dy * gamma, row by row:
-//   dx = rstd * (g - average(g) - n * average(g n))   (+ dx where ADD)
-//   gammaParts[block] = sum of dy n over the block's rows, betaParts[block] = sum of dy
-// x, dy, dx [M, C], gamma [C], mean, rstd [M], gammaParts, betaParts [ceil(M / ROWS), C] (or any, if not PARTS).
+//   dx = rstd * (g - average(g) - n * average(g n))   (+ dx where ADD, + plus where PLUS)
+//   parts[block] = sum of dy n over the block's rows, for gamma, then sum of dy, for beta
+// x, dy, plus, dx [M, C], gamma [C], mean, rstd [M], parts [ceil(M / ROWS), 2C]; plus and parts any, if not asked for.
 // For CPU-run adapters: no barrier, a thread a block of ROWS whole rows. The parts cost little here, where n is at
-// hand; sum-rows.wgsl adds them up in order. Grid: a thread ROWS rows.
+// hand; sum-halves.wgsl adds them up in order. Grid: a thread ROWS rows.
 struct Params { M: u32, C: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
 @group(0) @binding(3) var<storage, read> rstd: array<f32>;
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(6) var<storage, read_write> gammaParts: array<f32>;
-@group(0) @binding(7) var<storage, read_write> betaParts: array<f32>;
+@group(0) @binding(5) var<storage, read> plus: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read_write> parts: array<f32>;
 @group(0) @binding(8) var<uniform> p: Params;
 
 const ROWS = 4u;
 const GUARD = true; // M is no multiple of ROWS
 const ADD = false; // dx is added to
+const PLUS = false; // dx is the gradient and plus
 const PARTS = true;
 
 @compute @workgroup_size(16)
@@ -69,12 +70,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
       if (!GUARD || row + r < p.M) {
         var value = inverse[r] * (d * weight - sumG[r] - n * sumGN[r]);
         if (ADD) { value += dx[i]; }
+        if (PLUS) { value += plus[i]; }
         dx[i] = value;
       }
     }
     if (PARTS) {
-      gammaParts[part * p.C + c] = partGamma;
-      betaParts[part * p.C + c] = partBeta;
+      parts[part * 2u * p.C + c] = partGamma;
+      parts[(part * 2u + 1u) * p.C + c] = partBeta;
     }
   }
 }

@@ -9,6 +9,8 @@ import { empty, type Tensor } from './tensor.ts';
 export interface Slot {
   readonly tensor: Tensor;
   readonly beta: 0 | 1;
+  /** With beta 0: the gradient and this, of the same size, are summed. Only for inputs that `Op.sums` names. */
+  readonly plus?: Tensor;
 }
 
 export type Tensors = { readonly [name: string]: Tensor };
@@ -36,10 +38,12 @@ export interface Op<I, A, S extends Tensors = Record<never, Tensor>> {
    */
   readonly sideEffect?: true;
   /**
-   * Inputs whose gradient is dOutput itself. Where such an input has none yet, the tape hands dOutput on instead of
-   * asking the backward for a copy.
+   * Inputs whose gradient is dOutput itself, always or with these inputs and attributes. Where such an input has none
+   * yet, the tape hands dOutput on instead of asking the backward for a copy.
    */
-  readonly passes?: readonly (keyof I)[];
+  readonly passes?: readonly (keyof I)[] | ((inputs: I, attrs: A) => readonly (keyof I)[]);
+  /** Inputs whose gradient the backward can add to one tensor and write to another, which saves the tape a copy. */
+  readonly sums?: readonly (keyof I)[];
   readonly backward:
     | ((gpu: Gpu, context: Context<I, A, S>, dOutput: Tensor, d: Slots<I>) => void)
     | 'not differentiable';
@@ -57,6 +61,8 @@ interface Node {
   readonly sideEffect: boolean;
   /** For each of `inputs`: its gradient is dOutput itself. */
   readonly passes: readonly boolean[];
+  /** For each of `inputs`: its slot may have a `plus`. */
+  readonly sums: readonly boolean[];
   /** The profiler's scopes at the recording; undefined where nothing is profiled. */
   readonly path: Path | undefined;
   /** Writes the gradients of `inputs` (same order) and frees what the node saved. */
@@ -68,13 +74,16 @@ interface Node {
 interface Gradient {
   readonly tensor: Tensor;
   users: number;
+  /** It lies where the caller wanted it, complete: only the tensor that it was summed up for may add to it. */
+  readonly placed: boolean;
 }
 
 export class Tape {
   readonly gpu: Gpu;
   readonly #leaves = new Map<Tensor, Leaf>();
   #nodes: Node[] = [];
-  #tracked = new Set<Tensor>();
+  /** Results whose gradient is wanted, and where it is to lie, if the caller said so. */
+  #tracked = new Map<Tensor, Tensor | undefined>();
   #recording = true;
   /** Outputs made in the innermost `tidy` of unrecorded work; undefined outside. */
   #scope: Set<Tensor> | undefined;
@@ -93,12 +102,26 @@ export class Tape {
     for (const leaf of this.#leaves.values()) leaf.written = false;
   }
 
-  /** Runs an op, and records it if any input's gradient is wanted. The tape frees the output in time. */
-  apply<I extends object, A, S extends Tensors>(op: Op<I, A, S>, inputs: I, attrs: A): Tensor {
-    return this.gpu.scope(op.name, () => this.#apply(op, inputs, attrs));
+  /**
+   * Runs an op, and records it if any input's gradient is wanted. The tape frees the output in time. Its gradient is
+   * summed up at `place` (of its size), which stays the caller's; a gradient that is another tensor's too
+   * (`Op.passes`) may come to lie elsewhere.
+   */
+  apply<I extends object, A, S extends Tensors>(
+    op: Op<I, A, S>,
+    inputs: I,
+    attrs: A,
+    place?: Tensor,
+  ): Tensor {
+    return this.gpu.scope(op.name, () => this.#apply(op, inputs, attrs, place));
   }
 
-  #apply<I extends object, A, S extends Tensors>(op: Op<I, A, S>, inputs: I, attrs: A): Tensor {
+  #apply<I extends object, A, S extends Tensors>(
+    op: Op<I, A, S>,
+    inputs: I,
+    attrs: A,
+    place: Tensor | undefined,
+  ): Tensor {
     const { backward } = op;
     const names = (Object.keys(inputs) as (keyof I & string)[]).filter(name => inputs[name] !== undefined);
     const tensors = names.map(name => inputs[name] as Tensor);
@@ -115,18 +138,21 @@ export class Tape {
       if (this.#recording) this.#constants.push(output);
       return output;
     }
-    this.#record({
+    const passes = typeof op.passes === 'function' ? op.passes(inputs, attrs) : (op.passes ?? []);
+    const node: Node = {
       output,
       inputs: tensors,
       sideEffect: op.sideEffect ?? false,
-      passes: names.map(name => op.passes?.includes(name) ?? false),
+      passes: names.map(name => passes.includes(name)),
+      sums: names.map(name => op.sums?.includes(name) ?? false),
       path: this.gpu.profiler?.path,
       backward: (dOutput, slots) => {
         const d = Object.fromEntries(names.map((name, i) => [name, slots[i]])) as Slots<I>;
         backward(this.gpu, { inputs, attrs, output, saved }, dOutput, d);
       },
       release,
-    });
+    };
+    this.#record(node, place);
     return output;
   }
 
@@ -183,6 +209,7 @@ export class Tape {
       inputs: inner,
       sideEffect: true,
       passes: inner.map(() => false),
+      sums: inner.map(() => false),
       path: this.gpu.profiler?.path,
       backward: (dOutput, slots) => {
         const tape = new Tape(this.gpu);
@@ -204,12 +231,10 @@ export class Tape {
   backward(output: Tensor, dOutput?: Tensor): void {
     const gradients = new Map<Tensor, Gradient>();
     // A dOutput that is the caller's counts him as a user, so it is neither freed nor added to.
-    const first = dOutput ? { tensor: dOutput, users: 2 } : { tensor: filled(output, 1), users: 1 };
+    const first = { tensor: dOutput ?? filled(output, 1), users: dOutput ? 2 : 1, placed: false };
     gradients.set(output, first);
-    if (this.#leaves.has(output)) {
-      const { tensor, beta } = this.#slot(output, gradients);
-      copy(first.tensor, tensor, beta);
-    }
+    const leaf = this.#leafSlot(output);
+    if (leaf) copy(first.tensor, leaf.tensor, leaf.beta);
     for (const node of this.#nodes.toReversed()) {
       const { profiler } = this.gpu;
       if (profiler?.enabled && node.path) profiler.resume(node.path, () => this.#visit(node, gradients));
@@ -241,22 +266,22 @@ export class Tape {
   #forget(...keep: readonly Tensor[]): void {
     for (const tensor of this.#constants.splice(0)) if (!keep.includes(tensor)) tensor.free();
     this.#nodes = [];
-    this.#tracked = new Set();
+    this.#tracked = new Map();
   }
 
   #wants(tensor: Tensor): boolean {
     return this.#leaves.has(tensor) || this.#tracked.has(tensor);
   }
 
-  #record(node: Node): void {
+  #record(node: Node, place?: Tensor): void {
     this.#nodes.push(node);
-    this.#tracked.add(node.output);
+    this.#tracked.set(node.output, place);
   }
 
   /** Passes on the gradient of a node's output, if there is any. */
   #visit(node: Node, gradients: Map<Tensor, Gradient>): void {
     let gradient = gradients.get(node.output);
-    if (!gradient && node.sideEffect) gradient = { tensor: filled(node.output, 0), users: 1 };
+    if (!gradient && node.sideEffect) gradient = { tensor: filled(node.output, 0), users: 1, placed: false };
     if (!gradient) return;
     this.#propagate(node, gradient, gradients);
     gradients.delete(node.output);
@@ -266,15 +291,19 @@ export class Tape {
   #propagate(node: Node, dOutput: Gradient, gradients: Map<Tensor, Gradient>): void {
     const taken = new Set<Tensor>();
     const again: { from: Tensor; to: Tensor }[] = [];
+    const summed: Gradient[] = [];
     const slots = node.inputs.map((input, i): Slot | undefined => {
       if (!this.#wants(input)) return undefined;
-      if (node.passes[i] && !this.#leaves.has(input) && !gradients.has(input)) {
+      const known = gradients.get(input);
+      if (node.passes[i] && !this.#leaves.has(input) && !known) {
         dOutput.users++;
         gradients.set(input, dOutput);
         taken.add(input);
         return undefined;
       }
-      const slot = this.#slot(input, gradients);
+      const sums = node.sums[i]! && !taken.has(input);
+      const slot = this.#leafSlot(input) ?? this.#slot(input, gradients, sums);
+      if (slot.plus) summed.push(known!);
       if (!taken.has(input)) {
         taken.add(input);
         return slot;
@@ -285,25 +314,32 @@ export class Tape {
       return { tensor: extra.from, beta: 0 };
     });
     node.backward(dOutput.tensor, slots);
+    for (const gradient of summed) leave(gradient);
     for (const { from, to } of again) {
       copy(from, to, 1);
       from.free();
     }
   }
 
-  #slot(input: Tensor, gradients: Map<Tensor, Gradient>): Slot {
+  #leafSlot(input: Tensor): Slot | undefined {
     const leaf = this.#leaves.get(input);
-    if (leaf) {
-      const beta = leaf.written ? 1 : 0;
-      leaf.written = true;
-      return { tensor: leaf.gradient, beta };
-    }
+    if (!leaf) return undefined;
+    const beta = leaf.written ? 1 : 0;
+    leaf.written = true;
+    return { tensor: leaf.gradient, beta };
+  }
+
+  /** Where the gradient of an intermediate goes; with `sums` the op adds to one tensor and writes to another. */
+  #slot(input: Tensor, gradients: Map<Tensor, Gradient>, sums: boolean): Slot {
     const known = gradients.get(input);
-    if (known && known.users === 1) return { tensor: known.tensor, beta: 1 };
-    const tensor = empty(this.gpu, input.shape);
-    gradients.set(input, { tensor, users: 1 });
+    const place = this.#tracked.get(input);
+    const own = known?.tensor === place || !(known?.placed || place);
+    if (known?.users === 1 && own) return { tensor: known.tensor, beta: 1 };
+    const tensor = place ?? empty(this.gpu, input.shape);
+    gradients.set(input, { tensor, users: 1, placed: place !== undefined });
     if (!known) return { tensor, beta: 0 };
-    // Others have this gradient too, so what is added goes into a copy.
+    // Others have this gradient too, or it lies elsewhere: what is added goes into a sum of its own.
+    if (sums) return { tensor, beta: 0, plus: known.tensor };
     copy(known.tensor, tensor);
     leave(known);
     return { tensor, beta: 1 };

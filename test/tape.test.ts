@@ -248,6 +248,49 @@ describe('gradients', () => {
     expect(gradients[1]).toEqual(new Float32Array(N * N));
   });
 
+  it('are summed up where the caller wants them, and stay there', async () => {
+    const { leaves, dOutput } = draw(6);
+    const [x, gamma, beta] = [
+      onDevice(gpu, leaves[0]!),
+      upload(gpu, Float32Array.from(leaves[1]!.data.subarray(0, N)), [N]),
+      upload(gpu, Float32Array.from(leaves[2]!.data.subarray(0, N)), [N]),
+    ];
+    const [dy, c] = [onDevice(gpu, dOutput), onDevice(gpu, leaves[1]!)];
+    /** dx of gelu(h + c) + layernorm(h) with h = gelu(x), and the gradients of h and of the sum, where places are given. */
+    const run = async (placed: { h?: boolean; sum?: boolean }): Promise<Float32Array[]> => {
+      const live = gpu.pool.memory.live;
+      const [dx, dh, dsum] = [empty(gpu, [N, N]), empty(gpu, [N, N]), empty(gpu, [N, N])];
+      const tape = new Tape(gpu);
+      tape.watch(x, dx);
+      const h = tape.apply(gelu, { x }, undefined, placed.h ? dh : undefined);
+      const n = tape.apply(layernorm, { x: h, gamma, beta }, { eps: 1e-5 });
+      const sum = tape.apply(add, { a: h, b: c }, undefined, placed.sum ? dsum : undefined);
+      const y = tape.apply(add, { a: tape.apply(gelu, { x: sum }, undefined), b: n }, undefined);
+      tape.backward(y, dy);
+      const got = [
+        await read(dx),
+        ...(placed.h ? [await read(dh)] : []),
+        ...(placed.sum ? [await read(dsum)] : []),
+      ];
+      for (const tensor of [y, dx, dh, dsum]) tensor.free();
+      expect(gpu.pool.memory.live).toBe(live);
+      return got;
+    };
+    const [plain] = await run({});
+    const [dxBoth, dh, dsum] = await run({ h: true, sum: true });
+    expect(dxBoth).toEqual(plain);
+    // The sum's gradient is h's too, which gets more: not where the sum's lies, be there a place for h or not.
+    expect(await run({ sum: true })).toEqual([plain, dsum]);
+    expect(await run({ h: true })).toEqual([plain, dh]);
+    const gelued = geluCase.backward({ x: leaves[0]! }, undefined, {
+      data: Float64Array.from(dh!),
+      shape: [N, N],
+    });
+    expect(relativeError(plain!, gelued.x!.data)).toBeLessThan(1e-5);
+    expect(dsum).not.toEqual(dh);
+    for (const tensor of [x, gamma, beta, dy, c]) tensor.free();
+  });
+
   it('start from ones where no dOutput is given', async () => {
     const x = upload(gpu, Float32Array.of(1, 2, 3), [3]);
     const gradient = empty(gpu, [3]);

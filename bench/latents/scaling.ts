@@ -33,7 +33,7 @@ export interface Scaling {
   readonly columns: number;
   /** Bytes of parameters, gradients and both moments. */
   readonly modelBytes: number;
-  /** Bytes that a column adds whatever is recorded: keys and values, records of queries, embeddings, their gradient. */
+  /** Bytes that a column adds whatever is recorded: queries, keys and values, and the records of queries. */
   readonly columnBytes: number;
   readonly curves: readonly Curve[];
 }
@@ -94,9 +94,9 @@ function stepBytes(gpu: Gpu, step: () => void): number {
   return memory.peak - before;
 }
 
-/** Bytes of a column in what spans all columns: a layer's store and its records, the embeddings and their gradient. */
+/** Bytes of a column in what spans all columns: a layer's store and its records. */
 export function columnBytes({ layers, width, heads }: ModelConfig, B: number): number {
-  const keysAndValues = 2 * width;
+  const stored = 3 * width;
   const record = 2 * width + 4 * heads; // As `record` of src/ops/attention.ts lays it out.
-  return 4 * B * (layers * (keysAndValues + record) + 2 * width);
+  return 4 * B * layers * (stored + record);
 }

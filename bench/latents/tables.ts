@@ -83,7 +83,7 @@ export function scalingText(scaling: Scaling): string {
     '### Scaling with the number of latents',
     `Size ${scaling.size}, batch ${scaling.B}, ${scaling.columns} columns beside the latents. Memory is the most that ` +
       `is alive in a step beyond the ${mib(scaling.modelBytes)} MiB of parameters, gradients and moments. Any column ` +
-      'needs its keys and values, a place for the record of its query, its embedding, and the gradient of that.',
+      'needs its query, key and value, and a place for the record of its query.',
     curves.map(line).join('\n'),
     table(head, rows, 1),
   ].join('\n\n');

@@ -55,7 +55,7 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
   const room = model.config.positions - Math.max(...lengths) + 1;
   const count = Math.min(options.maxTokens, room);
   const tape = new Tape(gpu);
-  const row = new LatentRow(tape, model, prompts, { columns: T + Math.max(0, count - 1), recorded: false });
+  const row = new LatentRow(tape, model, prompts, T + Math.max(0, count - 1));
   const written: Tensor[] = [];
   try {
     const heads: Tensor[] = [];

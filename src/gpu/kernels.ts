@@ -31,6 +31,8 @@ export class Kernels {
   readonly #failed: (error: GpuError) => void;
   readonly #later: (check: Promise<void>) => void;
   readonly #kernels = new Map<string, Kernel>();
+  /** The same by what was asked for, constants in the order given: sorting their names takes longer than a dispatch. */
+  readonly #asked = new Map<string, Kernel>();
   readonly #groups = new Map<string, GPUBindGroup>();
 
   /** `sources`: WGSL texts by kernel name; `failed` receives compile errors, which arrive with the promises given to `later`. */
@@ -60,9 +62,17 @@ export class Kernels {
 
   /** The variant of kernel `name` with these constants, compiled on first use. Throws GpuCompileError. */
   get(name: string, constants: Constants, unroll: boolean): Kernel {
+    let asked = unroll ? `${name}!` : name;
+    for (const constant in constants) asked += `|${constant}=${constants[constant]}`;
+    let kernel = this.#asked.get(asked);
+    if (kernel) return kernel;
     const key = variantKey(name, constants, unroll);
-    const known = this.#kernels.get(key);
-    if (known) return known;
+    kernel = this.#kernels.get(key) ?? this.#compile(key, name, constants, unroll);
+    this.#asked.set(asked, kernel);
+    return kernel;
+  }
+
+  #compile(key: string, name: string, constants: Constants, unroll: boolean): Kernel {
     const source = this.#sources.get(name);
     if (source === undefined) throw new GpuCompileError(`there is no shader file ${name}.wgsl`, name);
     const file = `shaders/${name}.wgsl`;

@@ -4,14 +4,22 @@ import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { add } from '../ops/add.ts';
 import { crossEntropy } from '../ops/cross-entropy.ts';
-import { type EmbeddingAttrs, embedding, embeddingAttrs, freeEmbeddingAttrs } from '../ops/embedding.ts';
-import { feedback } from '../ops/feedback.ts';
+import {
+  type EmbeddingAttrs,
+  type EmbeddingPlans,
+  embedding,
+  embeddingAttrs,
+  embeddingPlans,
+  freeEmbeddingAttrs,
+  freeEmbeddingPlans,
+} from '../ops/embedding.ts';
 import { gatherAttrs, gatherRows } from '../ops/gather-rows.ts';
 import { NONE } from '../ops/scatter.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
 import type { Tape } from '../tape.ts';
 import { type Tensor, upload } from '../tensor.ts';
-import { freeRowState, type Gpt, type RowState, rowState, settle } from './gpt.ts';
+import { freeRowState, type Gpt, type RowState, rowState } from './gpt.ts';
+import { type LatePass, LateRow } from './late-row.ts';
 
 /** Truncation window: how many latent columns before the text carry gradients. */
 export type Window = number | 'full';
@@ -56,7 +64,7 @@ export function checkBatch(batch: Batch, window: Window): number {
 export interface Loss {
   /** [1]: scale times the sum of the labelled columns' cross-entropy; the caller frees it. */
   readonly loss: Tensor;
-  /** Ends the backward pass and frees what the forward pass keeps for it: gradients are complete after this. */
+  /** Frees what the forward pass keeps for the backward. */
   release(): void;
 }
 
@@ -66,39 +74,39 @@ export interface LossOptions {
   readonly scale?: number;
 }
 
+/** A pass that is run. */
+interface Run {
+  readonly pass: Pass;
+  /** What a profile calls it. */
+  readonly name: string;
+  /** First column whose hidden state is read. */
+  readonly from: number;
+  /** Labels read hidden states of it. */
+  readonly labelled: boolean;
+  /** Its last hidden state goes into the next pass. */
+  readonly feeds: boolean;
+}
+
 /** A batch on the device, and the state of its row while its passes run. */
 export class LatentRow {
   readonly batch: Batch;
   readonly state: RowState;
   readonly #model: Gpt;
   readonly #tape: Tape;
+  readonly #ids: Uint32Array;
   readonly #attrs: EmbeddingAttrs;
   readonly #owned: Tensor[] = [];
+  #plans: EmbeddingPlans | undefined;
+  #late: LateRow | undefined;
 
   /** `columns`: room in the K/V stores, the batch's own by default. Throws UserError on an id out of range. */
-  constructor(
-    tape: Tape,
-    model: Gpt,
-    batch: Batch,
-    { columns = batch.T, recorded = true, window = 'full' as Window } = {},
-  ) {
+  constructor(tape: Tape, model: Gpt, batch: Batch, columns = batch.T) {
     this.batch = batch;
     this.#tape = tape;
     this.#model = model;
-    const { vocabSize: vocabulary, positions } = model.config;
-    const ids = inputIds(batch);
-    this.#attrs = embeddingAttrs(tape.gpu, ids, batch.positions, {
-      vocabulary,
-      columns: positions,
-      recorded,
-    });
-    const first = this.own(upload(tape.gpu, batch.first, [batch.B]));
-    const latents = batch.latents.reduce((most, count) => Math.max(most, count), 0);
-    // All recorded latents but the last, which runs together with the text.
-    const to = batch.latentStart + Math.max(0, latents - 1);
-    const from = window === 'full' ? batch.latentStart : Math.max(batch.latentStart, to + 1 - window);
-    const single = { from, to };
-    this.state = rowState(model.config, first, columns, recorded ? single : undefined);
+    this.#ids = inputIds(batch);
+    this.#attrs = embeddingAttrs(tape.gpu, this.#ids, batch.positions, tablesOf(model));
+    this.state = rowState(model.config, this.own(upload(tape.gpu, batch.first, [batch.B])), columns);
   }
 
   /** Keeps a tensor until `release`. */
@@ -107,9 +115,10 @@ export class LatentRow {
     return tensor;
   }
 
-  /** Ends the backward pass: weight gradients that wait are computed, and everything that the row keeps is freed. */
+  /** Frees everything that the row keeps. Call it after the backward. */
   release(): void {
-    this.#tape.gpu.scope('weights of all latents', () => settle(this.state));
+    this.#late?.end();
+    if (this.#plans) freeEmbeddingPlans(this.#plans);
     freeEmbeddingAttrs(this.#attrs);
     freeRowState(this.state);
     for (const tensor of this.#owned) tensor.free();
@@ -128,37 +137,79 @@ export class LatentRow {
   ): void {
     const tape = this.#tape;
     const { B } = this.batch;
-    const wte = this.#model.parameter('wte.weight');
-    const wpe = this.#model.parameter('wpe.weight');
-    const embedded = tape.apply(embedding, { wte, wpe }, this.#attrs);
-    let fedBack: Tensor | undefined; // hidden states [B, C] of the column before the pass
-    for (const [i, pass] of plan.entries()) {
-      const { t0, t1 } = pass;
+    const runs = plan.flatMap((pass, i): Run[] => {
       const feeds = plan[i + 1]?.fed ?? false;
-      const from = Math.min(feeds ? t1 - 1 : t1, firstNeeded(pass));
-      if (from === t1) continue; // No later column and no label needs this pass.
+      const needed = firstNeeded(pass);
+      const from = Math.min(feeds ? pass.t1 - 1 : pass.t1, needed);
+      // No later column and no label needs a pass of which nothing is read.
+      return from < pass.t1
+        ? [{ pass, name: passName(plan, i), from, feeds, labelled: needed < pass.t1 }]
+        : [];
+    });
+    const recorded = runs.filter(({ pass }) => pass.recorded);
+    this.#prepare(recorded);
+    let fedBack: Tensor | undefined; // hidden states [B, C] of the column before the pass
+    for (const run of runs) {
+      const { pass, from } = run;
+      const { t0, t1 } = pass;
+      const late = pass.recorded ? this.#late?.pass(recorded.indexOf(run)) : undefined;
       const forward = (): Tensor =>
-        this.#model.forward(tape, this.#input(embedded, fedBack, pass), this.state, t0, from);
-      tape.gpu.scope(passName(plan, i), () => {
+        this.#model.forward(tape, this.#input(fedBack, pass, late), this.state, t0, from, late);
+      tape.gpu.scope(run.name, () => {
         const hidden = pass.recorded ? forward() : tape.noGrad(forward);
         visit(hidden, pass, from);
-        if (!feeds) return;
+        if (!run.feeds) return;
         const last = t1 - from === 1 ? hidden : slice(tape, hidden, (t1 - from - 1) * B, (t1 - from) * B);
         fedBack = feed(last);
       });
     }
   }
 
-  /** Input embeddings of a pass: its columns of `embedded`, the first with hidden states added where rows think. */
-  #input(embedded: Tensor, fedBack: Tensor | undefined, { t0, t1, fed }: Pass): Tensor {
-    const tape = this.#tape;
-    const { B, T, latentStart, latents } = this.batch;
-    const x = t1 - t0 === T ? embedded : slice(tape, embedded, t0 * B, t1 * B);
-    if (!fed || !fedBack) return x;
-    const thinks = latents.map(count => (t0 - latentStart < count ? 1 : 0));
-    const mask = this.own(upload(tape.gpu, thinks, [B]));
-    return tape.apply(feedback, { embedded: x, hidden: fedBack }, { mask });
+  /** What the backward of the recorded passes will need. */
+  #prepare(recorded: readonly Run[]): void {
+    if (recorded.length === 0) return;
+    const { gpu } = this.#tape;
+    const { B, positions } = this.batch;
+    const rowsOf = (all: Uint32Array): Uint32Array => {
+      const parts = recorded.map(({ pass }) => all.subarray(pass.t0 * B, pass.t1 * B));
+      const rows = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
+      let at = 0;
+      for (const part of parts) {
+        rows.set(part, at);
+        at += part.length;
+      }
+      return rows;
+    };
+    this.#plans = embeddingPlans(gpu, rowsOf(this.#ids), rowsOf(positions), tablesOf(this.#model));
+    if (recorded.length === 1) return;
+    const columns = recorded.map(({ pass: { t0, t1 }, from, labelled }) => {
+      // Gradient comes back from labels and through the pass that is fed.
+      const learns = labelled || recorded.some(next => next.pass.t0 === t1);
+      return { all: t1 - t0, read: learns ? t1 - from : 0 };
+    });
+    this.#late = new LateRow(gpu, this.#model.config, B, columns, this.#plans);
   }
+
+  /** Input embeddings of a pass, the first column with hidden states added where rows think. */
+  #input(fedBack: Tensor | undefined, { t0, t1, fed, recorded }: Pass, late: LatePass | undefined): Tensor {
+    const tape = this.#tape;
+    const { B, latentStart, latents } = this.batch;
+    const wte = this.#model.parameter('wte.weight');
+    const wpe = this.#model.parameter('wpe.weight');
+    const { ids, positions } = this.#attrs;
+    const kept = late?.embedding;
+    const plans = recorded && !kept ? this.#plans : undefined;
+    const attrs = { ids, positions, rows: [t0 * B, t1 * B] as const, plans, late: kept };
+    const place = kept?.store.dy.place(kept.at, (t1 - t0) * B);
+    if (!fed || !fedBack) return tape.apply(embedding, { wte, wpe }, attrs, place);
+    const thinks = latents.map(count => (t0 - latentStart < count ? 1 : 0));
+    const mask = thinks.includes(0) ? this.own(upload(tape.gpu, thinks, [B])) : undefined;
+    return tape.apply(embedding, { wte, wpe, hidden: fedBack }, { ...attrs, mask }, place);
+  }
+}
+
+function tablesOf(model: Gpt): { vocabulary: number; columns: number } {
+  return { vocabulary: model.config.vocabSize, columns: model.config.positions };
 }
 
 /** What a profile calls pass `i` of a plan. */
@@ -190,7 +241,7 @@ export function latentLoss(tape: Tape, model: Gpt, batch: Batch, options: LossOp
   const labelled = labelledRows(batch, model.config.vocabSize);
   if (labelled.length === 0) throw new UserError('the batch has no labels, so there is no loss');
   const scale = options.scale ?? 1 / labelled.length;
-  const row = new LatentRow(tape, model, batch, { window: options.window });
+  const row = new LatentRow(tape, model, batch);
   const labelsOf = ({ t0, t1 }: Pass): Labelled[] =>
     labelled.filter(label => label.row >= t0 * B && label.row < t1 * B);
   let loss: Tensor | undefined;

@@ -4,12 +4,15 @@ import type { Gpu, Launch } from '../gpu/gpu.ts';
 import type { Constants } from '../gpu/shader.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
+import { SharedRows } from './shared-rows.ts';
 
 /**
  * Keys and values of a layer for every column of the batch, and what the backward of a pass leaves for the keys
  * and values of earlier passes.
  *
- * `kv` is time-major: rows s*B + b of 2C values, k then v, as they lie in qkv. Passes append their columns in order.
+ * `qkv` is time-major: rows s*B + b of 3C values, of which earlier passes' k and v are read. Passes append their
+ * columns in order: the product that makes qkv may write it here (`place`), so that nothing is copied. Queries lie
+ * idle in it once their pass is over; without them each pass would copy its keys and values.
  *
  * Backwards run last to first. Each leaves a record of its queries (q, dOut, log-sum-exp, delta), so that an
  * earlier pass finds all queries that saw its keys and computes their gradients once, complete. The alternative,
@@ -17,10 +20,10 @@ import { empty, type Tensor } from '../tensor.ts';
  * that was not recorded leaves no record and collects no gradient: its keys and values are constants.
  */
 export class KvStore {
-  readonly kv: Tensor;
   readonly columns: number;
   readonly B: number;
   readonly C: number;
+  readonly #rows: SharedRows;
   #gpu: Gpu;
   #records: Tensor | undefined;
   /** Rows [recordStart, columns) of the records are filled; columns from `earliest` on have run backward. */
@@ -39,7 +42,22 @@ export class KvStore {
     this.C = C;
     this.#recordStart = columns;
     this.#earliest = columns;
-    this.kv = empty(gpu, [columns * B, 2 * C]);
+    this.#rows = new SharedRows(gpu, columns * B, 3 * C);
+  }
+
+  /** Queries, keys and values of all columns: [columns*B, 3C]. */
+  get qkv(): Tensor {
+    return this.#rows.all;
+  }
+
+  /** Where the qkv of `rows` rows from column t0 on belongs; undefined where the device cannot bind it there. */
+  place(t0: number, rows: number): Tensor | undefined {
+    return this.#rows.place(t0 * this.B, rows);
+  }
+
+  /** Appends the qkv of columns from t0 on, unless it was written here. */
+  append(t0: number, qkv: Tensor): void {
+    this.#rows.put(t0 * this.B, qkv);
   }
 
   /**
@@ -68,7 +86,7 @@ export class KvStore {
   }
 
   free(): void {
-    this.kv.free();
+    this.#rows.free();
     this.#records?.free();
     this.#records = undefined;
   }
@@ -76,9 +94,10 @@ export class KvStore {
 
 /**
  * Forms of the kernels. `plain`: a thread a query (or key), any adapter. `quad`: four lanes share what they load;
- * needs the feature `subgroups`, and is the plain one where D is no multiple of 4.
+ * needs the feature `subgroups`. `column`: for one query a head, by fours, with one kernel backward. Where D is no
+ * multiple of 4, or `column` is asked for and there are more queries, the form is the plain one.
  */
-export type AttentionForm = 'plain' | 'quad';
+export type AttentionForm = 'plain' | 'quad' | 'column';
 
 export interface AttentionAttrs {
   readonly store: KvStore;
@@ -89,6 +108,8 @@ export interface AttentionAttrs {
   /** u32 [B]: the first real column of each row. Keys before it (left pads) are seen by no query. */
   readonly first: Tensor;
   readonly heads: number;
+  /** Where the output goes, of its size; by default memory of its own. */
+  readonly out?: Tensor | undefined;
   /** Forces a form; by default the faster one on this adapter. */
   readonly form?: AttentionForm;
 }
@@ -125,29 +146,25 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
   forward(gpu, { qkv }, attrs) {
     const sizes = check(qkv, attrs);
     const { t0, from, t1, B, H, D, C } = sizes;
-    const { kv } = attrs.store;
-    const rows = (t1 - t0) * B;
-    // kv[t0:t1] = k, v
-    const consts = gpu.cpuRun ? { WG: 4, ITEMS: 16 } : { WG: 64, ITEMS: 4 };
-    const chunks = Math.ceil((2 * C) / (consts.WG * consts.ITEMS));
-    const copy = { groups: rows * chunks, consts, unroll: true };
-    gpu.run('kv-append', { qkv, kv }, { C, row0: t0 * B, rows, chunks }, copy);
+    const { store } = attrs;
+    store.append(t0, qkv);
     // out, lse = softmax(q · kᵀ * scale) · v
-    const output = empty(gpu, [(t1 - from) * B, C]);
+    const output = attrs.out ?? empty(gpu, [(t1 - from) * B, C]);
     const lse = empty(gpu, [(t1 - from) * B, H]);
-    const { kernel, how } = pick(gpu, 'attention-forward', t1 - from, sizes, attrs.form);
-    gpu.run(
-      kernel,
-      { qkv, kv, first: attrs.first, out: output, lse },
-      { t0, t1, start: from, B, H, scale: D ** -0.5 },
-      how,
-    );
+    const bind = { qkv: store.qkv, first: attrs.first, out: output, lse };
+    const { form, how } = pick(gpu, t1 - from, sizes, attrs.form);
+    const common = { B, H, scale: D ** -0.5 };
+    if (form === 'column') gpu.run('attention-forward-column', bind, { t: from, ...common }, how);
+    else {
+      const params = { t1, start: from, ...common };
+      gpu.run(form === 'quad' ? 'attention-forward-quad' : 'attention-forward', bind, params, how);
+    }
     return { output, saved: { lse } };
   },
 
   backward(gpu, { inputs: { qkv }, attrs, output, saved: { lse } }, dOutput, d) {
-    const { store, first, form } = attrs;
-    const { kv, columns: end } = store;
+    const { store, first } = attrs;
+    const { columns: end } = store;
     const sizes = check(qkv, attrs);
     const { t0, from, t1, B, H, D } = sizes;
     const { records, shift } = store.record(t0, from, t1, H);
@@ -155,37 +172,42 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     // Earlier passes need the records even where this one's gradient is not wanted.
     const dqkv = d.qkv?.tensor ?? empty(gpu, qkv.shape);
     // forward: out, lse = softmax(q · kᵀ * scale) · v
-    const dq = pick(gpu, 'attention-dq', t1 - from, sizes, form, { ADD });
-    const bind = { qkv, kv, first, out: output, dOut: dOutput, lse, dqkv, records };
-    gpu.run(dq.kernel, bind, { t0, t1, start: from, B, H, scale: D ** -0.5, shift }, dq.how);
-    const dkv = pick(gpu, 'attention-dkv', t1 - t0, sizes, form, { ADD });
-    if (d.qkv)
-      gpu.run(dkv.kernel, { kv, first, records, dqkv }, { t0, t1, start: from, B, H, shift, end }, dkv.how);
-    else dqkv.free();
+    const bind = { qkv: store.qkv, first, out: output, dOut: dOutput, lse, dqkv, records };
+    const scale = D ** -0.5;
+    const keys = pick(gpu, t1 - t0, sizes, attrs.form, { ADD });
+    if (keys.form === 'column') {
+      gpu.run('attention-backward-column', bind, { t: t0, B, H, scale, shift, end }, keys.how);
+    } else {
+      const queries = pick(gpu, t1 - from, sizes, attrs.form, { ADD });
+      const pass = { t0, t1, start: from, B, H, shift };
+      const dq = { ...pass, scale };
+      gpu.run(queries.form === 'quad' ? 'attention-dq-quad' : 'attention-dq', bind, dq, queries.how);
+      const seen = { qkv: store.qkv, first, records, dqkv };
+      const dkv = { ...pass, end };
+      if (d.qkv) gpu.run(keys.form === 'quad' ? 'attention-dkv-quad' : 'attention-dkv', seen, dkv, keys.how);
+    }
+    if (!d.qkv) dqkv.free();
   },
 };
 
 /**
- * The kernel and its launch for a pass. The quad form wins where loads are dear, on CPU-run adapters, unless there
- * is one query a head: then its other three lanes would idle, while in the plain form a quad's lanes are four heads.
+ * The form and its launch for `columns` queries (or keys) a head. The quad form wins where loads are dear, on CPU-run
+ * adapters, unless there is one query a head: then its other three lanes would idle.
  */
 function pick(
   gpu: Gpu,
-  name: string,
   columns: number,
   { B, H, D }: Sizes,
-  form: AttentionForm | undefined,
+  asked: AttentionForm | undefined,
   more: Constants = {},
-): { kernel: string; how: Launch } {
-  const shared = gpu.cpuRun && gpu.features.has('subgroups') && columns > 1;
-  const quad = (form ?? (shared ? 'quad' : 'plain')) === 'quad' && D % 4 === 0;
+): { form: AttentionForm; how: Launch } {
+  const many = gpu.cpuRun && gpu.features.has('subgroups') ? 'quad' : 'plain';
+  const wanted = asked ?? (columns === 1 ? 'column' : many);
+  const form = D % 4 > 0 || (wanted === 'column' && columns > 1) ? 'plain' : wanted;
   // As many lanes as the CPU's vectors have: four in SwiftShader, eight in llvmpipe.
   const WG = gpu.swiftshader ? 4 : gpu.cpuRun ? 8 : 64;
-  const groups = quad ? Math.ceil(columns / WG) * B * H : Math.ceil((columns * B * H) / WG);
-  return {
-    kernel: quad ? `${name}-quad` : name,
-    how: { groups, consts: { D, WG, ...more }, unroll: D <= UNROLL_LIMIT },
-  };
+  const groups = form === 'quad' ? Math.ceil(columns / WG) * B * H : Math.ceil((columns * B * H) / WG);
+  return { form, how: { groups, consts: { D, WG, ...more }, unroll: D <= UNROLL_LIMIT } };
 }
 
 function check(qkv: Tensor, { store, t0, first, heads, from = t0 }: AttentionAttrs): Sizes {

@@ -5,7 +5,6 @@ import { add } from './add.ts';
 import { attention } from './attention.ts';
 import { crossEntropy } from './cross-entropy.ts';
 import { embedding } from './embedding.ts';
-import { feedback } from './feedback.ts';
 import { gatherRows } from './gather-rows.ts';
 import { gelu } from './gelu.ts';
 import { layernorm } from './layernorm.ts';
@@ -25,7 +24,6 @@ export const ops = table({
   attention,
   'cross-entropy': crossEntropy,
   embedding,
-  feedback,
   'gather-rows': gatherRows,
   gelu,
   layernorm,

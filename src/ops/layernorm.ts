@@ -1,10 +1,11 @@
 // Layer normalisation over the last dimension (Ba, Kiros & Hinton 2016), with scale gamma and shift beta.
 
+import type { Gpu } from '../gpu/gpu.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import type { Late, LateSums } from './late.ts';
+import type { LateSums } from './late.ts';
 import { ceilDiv, defaultRowForm, expectShape, type RowForm, widthOf } from './launch.ts';
-import { sumRows } from './reduce.ts';
+import { sumHalves } from './reduce.ts';
 
 type Inputs = { x: Tensor; gamma: Tensor; beta: Tensor };
 
@@ -13,8 +14,10 @@ export interface LayernormAttrs {
   readonly eps: number;
   /** Layout of the kernels; by adapter and shape where it is not given. */
   readonly form?: RowForm;
-  /** Where passes of one column leave the sums of their rows. */
-  readonly late?: Late<LateSums> | undefined;
+  /** Where the output goes, of x's size; by default memory of its own. */
+  readonly out?: Tensor | undefined;
+  /** Where all passes leave the sums of their rows. */
+  readonly late?: LateSums | undefined;
 }
 
 type Saved = { mean: Tensor; rstd: Tensor };
@@ -22,16 +25,25 @@ type Saved = { mean: Tensor; rstd: Tensor };
 /** Rows a thread takes: several share loads of gamma and beta, but few rows must still fill the cores. */
 const rowsPerThread = (M: number): number => (M >= 256 ? 4 : 1);
 
+/** Rows whose part of the gradients of gamma and beta is one sum. */
+const rowsPerBlock = (M: number, form: RowForm): number => (form === 'workgroup' ? 4 : rowsPerThread(M));
+
+/** Blocks of M rows of width C, each of which gives one row of sums to a `LateSums`. */
+export function layernormBlocks(gpu: Gpu, M: number, C: number): number {
+  return ceilDiv(M, rowsPerBlock(M, defaultRowForm(gpu, M, C)));
+}
+
 /** y = (x - mean) / sqrt(variance + eps) * gamma + beta a row. x [M, C] in any shape; gamma, beta [C]. */
 export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
   name: 'layernorm',
+  sums: ['x'],
 
-  forward(gpu, { x, gamma, beta }, { eps, form }) {
+  forward(gpu, { x, gamma, beta }, { eps, form, out }) {
     const C = widthOf(x);
     const M = x.size / C;
     expectShape('layernorm', 'gamma', gamma, [C]);
     expectShape('layernorm', 'beta', beta, [C]);
-    const output = empty(gpu, x.shape);
+    const output = out?.view(x.shape) ?? empty(gpu, x.shape);
     const saved = { mean: empty(gpu, [M]), rstd: empty(gpu, [M]) };
     const bind = { x, gamma, beta, y: output, ...saved };
     if ((form ?? defaultRowForm(gpu, M, C)) === 'workgroup') {
@@ -50,22 +62,16 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
   backward(gpu, { inputs: { x, gamma }, attrs, saved }, dOutput, d) {
     const C = widthOf(x);
     const M = x.size / C;
-    const wide = (attrs.form ?? defaultRowForm(gpu, M, C)) === 'workgroup';
-    const ROWS = wide ? 4 : rowsPerThread(M);
+    const form = attrs.form ?? defaultRowForm(gpu, M, C);
+    const ROWS = rowsPerBlock(M, form);
     const PARTS = d.gamma !== undefined || d.beta !== undefined;
     const blocks = ceilDiv(M, ROWS);
-    const { late } = attrs;
-    const both = d.gamma?.beta === 1 && d.beta?.beta === 1;
-    const kept =
-      late && both
-        ? late.store.place(late.pass, [blocks, C], { gamma: d.gamma.tensor, beta: d.beta.tensor })
-        : undefined;
-    const gammaParts = kept?.gamma ?? empty(gpu, PARTS ? [blocks, C] : [1]);
-    const betaParts = kept?.beta ?? empty(gpu, PARTS ? [blocks, C] : [1]);
+    const parts =
+      (PARTS ? attrs.late?.place(blocks) : undefined) ?? empty(gpu, PARTS ? [blocks, 2 * C] : [1]);
     const dx = d.x?.tensor ?? empty(gpu, x.shape);
-    const bind = { x, gamma, ...saved, dy: dOutput, dx, gammaParts, betaParts };
-    const consts = { ROWS, PARTS, ADD: d.x?.beta === 1 };
-    if (wide) {
+    const bind = { x, gamma, ...saved, dy: dOutput, plus: d.x?.plus ?? dOutput, dx, parts };
+    const consts = { ROWS, PARTS, ADD: d.x?.beta === 1, PLUS: d.x?.plus !== undefined };
+    if (form === 'workgroup') {
       gpu.run('layernorm-backward-workgroup', bind, { M, C }, { groups: blocks, consts, unroll: true });
     } else {
       const guarded = { ...consts, GUARD: M % ROWS !== 0 };
@@ -73,10 +79,8 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
       gpu.run('layernorm-backward', bind, { M, C }, launch);
     }
     if (!d.x) dx.free();
-    if (kept) return;
-    if (d.gamma) sumRows(gpu, gammaParts, d.gamma);
-    if (d.beta) sumRows(gpu, betaParts, d.beta);
-    gammaParts.free();
-    betaParts.free();
+    if (PARTS && attrs.late) attrs.late.keep(parts, d.gamma, d.beta);
+    else if (PARTS) sumHalves(gpu, parts, d.gamma, d.beta);
+    parts.free();
   },
 };

@@ -10,7 +10,9 @@ type Inputs = { x: Tensor; w: Tensor; b?: Tensor; residual?: Tensor };
 
 export interface LinearAttrs {
   readonly variant?: MatmulVariant;
-  /** Where passes of one column keep what their weight gradient needs. */
+  /** Where y goes, of its size; by default memory of its own. */
+  readonly out?: Tensor | undefined;
+  /** Where all passes keep what their weight gradient needs. */
   readonly late?: Late<LateGradients> | undefined;
   /** Of the first `rows` rows only the outputs from column `from` on are wanted; their other dy must be zero. */
   readonly skip?: { readonly rows: number; readonly from: number } | undefined;
@@ -20,8 +22,8 @@ export interface LinearAttrs {
 export const linear: Op<Inputs, LinearAttrs> = {
   name: 'linear',
   passes: ['residual'],
-  forward(gpu, { x, w, b, residual }, { variant, skip }) {
-    const y = empty(gpu, [...x.shape.slice(0, -1), w.shape.at(-1)!]);
+  forward(gpu, { x, w, b, residual }, { variant, skip, out }) {
+    const y = out ?? empty(gpu, [...x.shape.slice(0, -1), w.shape.at(-1)!]);
     const X = { matrix: x, transposed: false };
     const W = { matrix: w, transposed: false };
     const ranges = skip && [{ m1: skip.rows, n0: skip.from }, { m0: skip.rows }];

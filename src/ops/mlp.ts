@@ -15,8 +15,13 @@ type Saved = { h: Tensor; g: Tensor };
 
 export interface MlpAttrs {
   readonly variant?: MatmulVariant;
-  /** Where passes of one column keep what the gradients of w1 and w2 need. */
-  readonly late?: { readonly first: Late<LateGradients>; readonly second: Late<LateGradients> } | undefined;
+  /** Where all passes keep what the gradients of w1 and w2 need. */
+  readonly late?:
+    | {
+        readonly first: Late<LateGradients> | undefined;
+        readonly second: Late<LateGradients> | undefined;
+      }
+    | undefined;
 }
 
 /**
@@ -60,7 +65,7 @@ function placed(
   side: 'x' | 'dy',
   shape: readonly [number, number],
 ): Tensor {
-  return late?.store.place(side, late.pass, shape) ?? empty(gpu, shape);
+  return late?.store[side].place(late.at, shape[0]) ?? empty(gpu, shape);
 }
 
 function plain(matrix: Tensor): Operand {

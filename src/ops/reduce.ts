@@ -3,7 +3,7 @@ import { pieces, rowsOf } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Slot } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
-import { ceilDiv } from './launch.ts';
+import { ceilDiv, widthOf } from './launch.ts';
 
 /** Most partial sums a tensor (or piece of one) is cut into; one workgroup then adds them up. */
 const PARTS = 16_384;
@@ -53,22 +53,40 @@ function total(gpu: Gpu, tensors: readonly Tensor[], square: boolean, scale: num
  */
 export function sumRows(gpu: Gpu, x: Tensor, y: Slot): void {
   const C = y.tensor.size;
+  const { few, M } = fewRows(gpu, x, C);
+  sumBlocks(gpu, few, y, M, C, M);
+  if (few !== x) few.free();
+}
+
+/** The same where the sums of the left and of the right half of the columns go apart. x [M, 2C], left, right [C]. */
+export function sumHalves(gpu: Gpu, x: Tensor, left: Slot | undefined, right: Slot | undefined): void {
+  const C = widthOf(x) / 2;
+  const { few, M } = fewRows(gpu, x, 2 * C);
+  const unwanted = left && right ? undefined : empty(gpu, [C]);
+  const bind = { x: few, left: left?.tensor ?? unwanted!, right: right?.tensor ?? unwanted! };
+  const params = { M, C, addLeft: left?.beta ?? 0, addRight: right?.beta ?? 0 };
+  gpu.run('sum-halves', bind, params, { groups: ceilDiv(2 * C, 32) });
+  unwanted?.free();
+  if (few !== x) few.free();
+}
+
+/** Rows few enough for a thread a column: sums of blocks of x's rows, or x itself, which the caller then keeps. */
+function fewRows(gpu: Gpu, x: Tensor, C: number): { few: Tensor; M: number } {
   let M = x.size / C;
   if (!Number.isInteger(M)) throw new Error(`sumRows: [${x.shape}] has no rows of width ${C}`);
-  let source = x;
+  let few = x;
   while (M > DIRECT_ROWS) {
     const blocks = ceilDiv(M, BLOCK_ROWS);
     const parts = empty(gpu, [blocks, C]);
-    pass(gpu, source, { tensor: parts, beta: 0 }, M, C, BLOCK_ROWS);
-    if (source !== x) source.free();
-    source = parts;
+    sumBlocks(gpu, few, { tensor: parts, beta: 0 }, M, C, BLOCK_ROWS);
+    if (few !== x) few.free();
+    few = parts;
     M = blocks;
   }
-  pass(gpu, source, y, M, C, M);
-  if (source !== x) source.free();
+  return { few, M };
 }
 
-function pass(gpu: Gpu, x: Tensor, y: Slot, M: number, C: number, rows: number): void {
+function sumBlocks(gpu: Gpu, x: Tensor, y: Slot, M: number, C: number, rows: number): void {
   const blocks = ceilDiv(M, rows);
   const params = { M, C, rows, blocks, beta: y.beta };
   gpu.run('sum-rows', { x, y: y.tensor }, params, { groups: ceilDiv(blocks * C, 32) });

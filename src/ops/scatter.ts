@@ -20,18 +20,23 @@ export interface ScatterPlan {
   readonly order: Uint32Array;
 }
 
+/** Throws UserError for an id that is neither NONE nor below `vocabulary`; `what` names the ids in it. */
+export function checkIds(ids: Uint32Array, vocabulary: number, what: string): void {
+  const row = ids.findIndex(id => id >= vocabulary && id !== NONE);
+  if (row >= 0)
+    throw new UserError(
+      `${what} ${ids[row]} (row ${row}) is out of range: the model has ${vocabulary} of them`,
+    );
+}
+
 /**
- * Sorts rows by their target id: a counting sort over ids that occur. Ids equal to NONE are left out. Throws UserError for
- * an id that is not below `vocabulary`; `what` names the ids in it.
+ * Sorts rows by their target id: a counting sort over ids that occur. Ids equal to NONE are left out. Throws as
+ * `checkIds` does.
  */
 export function scatterPlan(ids: Uint32Array, vocabulary: number, what = 'token id'): ScatterPlan {
+  checkIds(ids, vocabulary, what);
   const counts = new Map<number, number>();
-  for (const [row, id] of ids.entries()) {
-    if (id === NONE) continue;
-    if (id >= vocabulary)
-      throw new UserError(`${what} ${id} (row ${row}) is out of range: the model has ${vocabulary} of them`);
-    counts.set(id, (counts.get(id) ?? 0) + 1);
-  }
+  for (const id of ids) if (id !== NONE) counts.set(id, (counts.get(id) ?? 0) + 1);
   const distinct = Uint32Array.from(counts.keys()).sort();
   const offsets = new Uint32Array(distinct.length + 1);
   const next = new Map<number, number>();

@@ -85,13 +85,11 @@ describe('bad input is one line and status 1', () => {
 
   it('a kernel that fails its check, which is not timed', async () => {
     const shaders = copyOfShaders('wrong');
-    const file = join(shaders, 'feedback.wgsl');
-    writeFileSync(file, readFileSync(file, 'utf8').replace('y[i] = value', 'y[i] = 2.0 * value'));
-    const { status, stdout, stderr } = await run(BENCH, ['--op', 'feedback', '--shaders', shaders]);
-    expect(stderr).toMatch(
-      /error: feedback B=\d+ T=\d+ C=\d+: its output is off by .*, so it is not timed\n/,
-    );
-    expect(stdout).not.toMatch(/^feedback/m);
+    const file = join(shaders, 'gelu.wgsl');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('y[i] = xHeld[k]', 'y[i] = 2.0 * xHeld[k]'));
+    const { status, stdout, stderr } = await run(BENCH, ['--op', 'gelu', '--shaders', shaders]);
+    expect(stderr).toMatch(/error: gelu M=\d+ C=\d+: its output is off by .*, so it is not timed\n/);
+    expect(stdout).not.toMatch(/^gelu/m);
     expect(status).toBe(1);
   });
 });
@@ -115,11 +113,11 @@ it('explains its columns', async () => {
 
 it('watches the files of the op, survives a broken one, and ends at Ctrl-C', async () => {
   const shaders = copyOfShaders('watched');
-  const file = join(shaders, 'feedback.wgsl');
+  const file = join(shaders, 'gelu.wgsl');
   const good = readFileSync(file, 'utf8');
   const { stdout, stderr, status, signal } = await run(
     BENCH,
-    ['--op', 'feedback', '--watch', '--shaders', shaders],
+    ['--op', 'gelu', '--watch', '--shaders', shaders],
     async child => {
       let printed = '';
       child.stdout!.on('data', (text: string) => {
@@ -128,7 +126,7 @@ it('watches the files of the op, survives a broken one, and ends at Ctrl-C', asy
       const waits = (times: number) =>
         until(() => printed.split('waiting for a save of').length > times, child);
       await waits(1);
-      appendFileSync(join(shaders, 'gelu.wgsl'), '\n'); // Not of this op: nothing happens.
+      appendFileSync(join(shaders, 'add.wgsl'), '\n'); // Not of this op: nothing happens.
       appendFileSync(file, '// saved\n');
       await waits(2);
       writeFileSync(file, `${good}\nbroken`);
@@ -140,17 +138,17 @@ it('watches the files of the op, survives a broken one, and ends at Ctrl-C', asy
   );
   expect([status, signal]).toEqual([0, null]);
   expect(stderr.replace(/^Warning: .*\n/gm, '')).toBe('');
-  expect(stdout).toMatch(/^waiting for a save of .*\bfeedback-backward\.wgsl, feedback\.wgsl /m);
-  const runs = stdout.split(/^feedback\.wgsl saved$/m);
+  expect(stdout).toMatch(/^waiting for a save of .*\bgelu-backward\.wgsl, gelu\.wgsl /m);
+  const runs = stdout.split(/^gelu\.wgsl saved$/m);
   expect(runs).toHaveLength(4);
-  const rowsOf = (text: string) => text.split('\n').filter(line => line.startsWith('feedback '));
+  const rowsOf = (text: string) => text.split('\n').filter(line => line.startsWith('gelu '));
   for (const line of rowsOf(runs[0]!)) expect(line).not.toMatch(/[+-]\d+\.\d%$/);
   for (const text of [runs[1]!, runs[3]!]) {
     expect(rowsOf(text)).toHaveLength(rowsOf(runs[0]!).length);
     for (const line of rowsOf(text)) expect(line).toMatch(/ [+-]\d+\.\d%$/);
   }
   expect(rowsOf(runs[2]!)).toHaveLength(0);
-  expect(runs[2]).toMatch(/^error: feedback/m);
-  expect(stdout).not.toContain('gelu');
-  expect(existsSync(join(shaders, 'feedback.wgsl'))).toBe(true);
+  expect(runs[2]).toMatch(/^error: gelu/m);
+  expect(stdout).not.toContain('add.wgsl');
+  expect(existsSync(join(shaders, 'gelu.wgsl'))).toBe(true);
 });

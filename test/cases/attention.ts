@@ -138,7 +138,7 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
     const { records } = store.record(0, 0, T, H);
     return {
       attrs: { store, t0: 0, first: columns, heads: H },
-      owned: { kv: store.kv, records, first: columns },
+      owned: { qkv: store.qkv, records, first: columns },
     };
   },
   // A query sees (T+1)/2 keys on average, each 2D multiply-adds; qkv is read, k and v stored, out written.
@@ -154,6 +154,10 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
   }),
   variants: {
     attribute: 'form',
-    names: gpu => (gpu.features.has('subgroups') ? ['plain', 'quad'] : ['plain']),
+    names: (gpu, { T }) => [
+      'plain',
+      ...(gpu.features.has('subgroups') ? ['quad'] : []),
+      ...(T === 1 ? ['column'] : []),
+    ],
   },
 };

@@ -4,7 +4,6 @@ import { attentionCase } from './attention.ts';
 import type { OpCase } from './case.ts';
 import { crossEntropyCase } from './cross-entropy.ts';
 import { embeddingCase } from './embedding.ts';
-import { feedbackCase } from './feedback.ts';
 import { gatherRowsCase } from './gather-rows.ts';
 import { geluCase } from './gelu.ts';
 import { layernormCase } from './layernorm.ts';
@@ -18,7 +17,6 @@ export const cases: readonly OpCase<any, any>[] = [
   attentionCase,
   crossEntropyCase,
   embeddingCase,
-  feedbackCase,
   gatherRowsCase,
   geluCase,
   layernormCase,

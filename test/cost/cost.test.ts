@@ -163,8 +163,8 @@ describe('operations', () => {
         const flops = (name: string): number =>
           totalOf(whole.filter(({ kernel }) => kernel.startsWith(name))).flops;
         const forward = flops('attention-forward');
-        expect(flops('attention-dq') / forward).toBeCloseTo(6 / 4, 12);
-        expect(flops('attention-dkv') / forward).toBeCloseTo(8 / 4, 12);
+        const backward = flops('attention-d') + flops('attention-backward');
+        expect(backward / forward).toBeCloseTo(14 / 4, 12);
         // In all layers but the last every column is a query.
         const T = columnsOf(rows);
         const { layers, width: C } = of;

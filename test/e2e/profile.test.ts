@@ -40,7 +40,7 @@ describe.skipIf(!measures)('a profile', () => {
     expect(new Set(parts.map(([step]) => step))).toEqual(new Set(['step 1', 'step 2']));
     const inStep = new Set(parts.map(path => path.slice(1, 4).join(' › ')));
     for (const part of [
-      'forward › embedding',
+      'forward › question › embedding',
       'forward › question › block 0',
       'forward › latent 1 › block 0',
       'forward › latent 2 and text › head and loss',

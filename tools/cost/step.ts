@@ -67,7 +67,8 @@ function costed(dispatch: DryDispatch): CostedDispatch {
 export function partOf(path: Path): Part {
   const [phase = 'other', pass] = path;
   if (phase !== 'forward' && phase !== 'backward') return phase;
-  if (path.includes('head and loss')) return `${phase}: head and loss`;
+  const across = ['head and loss', 'weights of all latents'].find(name => path.includes(name));
+  if (across) return `${phase}: ${across}`;
   if (pass === undefined) return `${phase}: whole row`;
   if (/^latent \d+$/.test(pass)) return `${phase}: latent columns`;
   if (/^latent \d+ and text$/.test(pass)) return `${phase}: last latent and text`;

@@ -11,22 +11,22 @@ export interface Work {
 
 type Rule = (dispatch: DryDispatch) => Work;
 
-/** By shader name, without the form of the kernel (-quad, -workgroup, …): forms move the same data. */
+/** By shader name, without the form of the kernel (-quad, -column, …): forms move the same data. */
 const RULES: Readonly<Record<string, Rule>> = {
   adamw: ({ params }) => moved(7 * need(params, 'count')),
   add: dispatch => all(dispatch),
   'attention-forward': attentionForward,
   'attention-dq': attentionQueries,
   'attention-dkv': attentionKeys,
+  'attention-backward': attentionColumn,
   'clip-factor': dispatch => all(dispatch),
   copy: dispatch => moved(need(dispatch.params, 'count') * (2 + adds(dispatch))),
   'cross-entropy': dispatch => all(dispatch),
   embedding: ({ params, bound }) => {
     const values = need(params, 'M') * need(params, 'C');
     const table = (name: string): number => Math.min(values, need(bound, name) / 4);
-    return moved(values + table('wte') + table('wpe'));
+    return moved(values + table('wte') + table('wpe') + need(params, 'fed') * need(params, 'C'));
   },
-  feedback: ({ params, bound }) => moved((2 * need(bound, 'y')) / 4 + need(params, 'B') * need(params, 'C')),
   'feedback-backward': dispatch =>
     moved(need(dispatch.params, 'B') * need(dispatch.params, 'C') * (2 + adds(dispatch))),
   fill: ({ params }) => moved(need(params, 'size')),
@@ -37,9 +37,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   gelu: dispatch => all(dispatch),
   'gelu-backward': dispatch => all(dispatch),
-  'kv-append': ({ params }) => moved(4 * need(params, 'rows') * need(params, 'C')),
   layernorm: dispatch => all(dispatch),
-  'layernorm-backward': dispatch => all(dispatch, 'dx'),
+  'layernorm-backward': layernormBackward,
   matmul: product,
   'partial-sums': ({ params }) => moved(need(params, 'count') + need(params, 'threads')),
   scale: dispatch => all(dispatch, 'y'),
@@ -49,12 +48,16 @@ const RULES: Readonly<Record<string, Rule>> = {
     return moved((need(bound, 'order') / 4) * C + 2 * (nEnd - nStart) * C);
   },
   sum: dispatch => all(dispatch),
+  'sum-halves': ({ params, bound }) =>
+    moved(
+      need(bound, 'x') / 4 + need(params, 'C') * (2 + need(params, 'addLeft') + need(params, 'addRight')),
+    ),
   'sum-rows': dispatch => all(dispatch, 'y'),
 };
 
 /** Throws Error for a kernel that has no row. */
 export function workOf(dispatch: DryDispatch): Work {
-  const name = dispatch.kernel.replace(/^(matmul)-.*|-(quad|workgroup)$/, '$1');
+  const name = dispatch.kernel.replace(/^(matmul)-.*|-(quad|column|workgroup)$/, '$1');
   const rule = RULES[name];
   if (!rule) throw new Error(`shaders/${dispatch.kernel}.wgsl has no row in tools/cost/work.ts`);
   return rule(dispatch);
@@ -70,6 +73,12 @@ function all(dispatch: DryDispatch, target?: string): Work {
 /** 1 where the result is added to what is there, which a kernel is told by a parameter or a constant; else 0. */
 function adds({ params, consts }: DryDispatch): 0 | 1 {
   return params.beta === 1 || consts.ADD === true ? 1 : 0;
+}
+
+/** Without PLUS, `plus` is bound but not touched. */
+function layernormBackward(dispatch: DryDispatch): Work {
+  const { bytes } = all(dispatch, 'dx');
+  return { flops: 0, bytes: dispatch.consts.PLUS === true ? bytes : bytes - need(dispatch.bound, 'plus') };
 }
 
 function moved(values: number): Work {
@@ -91,17 +100,13 @@ function product(dispatch: DryDispatch): Work {
   return { flops, bytes: 4 * (batch * (M * K + K * N + matrices * M * N) + rows * N) };
 }
 
-/** Sizes of one attention dispatch: the pass [t0, t1), whose queries begin at `start`. */
+/** Sizes of one attention dispatch: a pass up to column t1, whose queries begin at `start`. */
 function attentionSizes({ params, consts }: DryDispatch) {
-  const [t0, t1, start, B, H] = ['t0', 't1', 'start', 'B', 'H'].map(name => need(params, name)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [B, H] = [need(params, 'B'), need(params, 'H')];
+  const [start, t1] =
+    params.t === undefined ? [need(params, 'start'), need(params, 't1')] : [params.t, params.t + 1];
   const D = Number(consts.D);
-  return { t0, t1, start, B, H, D, C: H * D, queries: (t1 - start) * B };
+  return { t1, start, B, H, D, C: H * D, queries: (t1 - start) * B };
 }
 
 /** Keys seen by all queries of a pass, no column being a pad. */
@@ -131,7 +136,8 @@ function attentionQueries(dispatch: DryDispatch): Work {
  * its own and those of later passes, which lie from row start + shift on.
  */
 function attentionKeys(dispatch: DryDispatch): Work {
-  const { t0, t1, start, B, H, D, C } = attentionSizes(dispatch);
+  const { t1, start, B, H, D, C } = attentionSizes(dispatch);
+  const t0 = dispatch.params.t ?? need(dispatch.params, 't0');
   const shift = need(dispatch.params, 'shift');
   const end = need(dispatch.params, 'end');
   const columns = t1 - t0;
@@ -144,9 +150,20 @@ function attentionKeys(dispatch: DryDispatch): Work {
   return { flops: 8 * D * B * H * (own + later), bytes: 4 * values + records };
 }
 
-/** Bytes of the record of a query, all heads: the store has a row of keys and values for each of its rows. */
+/**
+ * Both at once, for one column. The operations on its own key are counted as the two kernels do them; its key, value
+ * and record are not read again.
+ */
+function attentionColumn(dispatch: DryDispatch): Work {
+  const [queries, keys] = [attentionQueries(dispatch), attentionKeys(dispatch)];
+  const { B, C } = attentionSizes(dispatch);
+  const again = 4 * B * 2 * C + B * recordBytes(dispatch, C);
+  return { flops: queries.flops + keys.flops, bytes: queries.bytes + keys.bytes - again };
+}
+
+/** Bytes of the record of a query, all heads: the store has a row of q, k and v for each of its rows. */
 function recordBytes({ bound }: DryDispatch, C: number): number {
-  return need(bound, 'records') / (need(bound, 'kv') / (8 * C));
+  return need(bound, 'records') / (need(bound, 'qkv') / (12 * C));
 }
 
 function need(values: Readonly<Record<string, number>>, name: string): number {

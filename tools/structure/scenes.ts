@@ -9,6 +9,7 @@ import { sum, sumSquares } from '../../src/ops/reduce.ts';
 import { argmax, sample } from '../../src/ops/sample.ts';
 import type { Slot } from '../../src/tape.ts';
 import { empty, read, readU32, type Tensor, upload } from '../../src/tensor.ts';
+import { attentionCase } from '../../test/cases/attention.ts';
 import { type Dims, normal, type OpCase } from '../../test/cases/case.ts';
 import { cases } from '../../test/cases/index.ts';
 
@@ -26,8 +27,7 @@ const DIMS: Readonly<Record<string, Dims>> = {
   add: { M: 5, C: 61 },
   attention: { B: 2, T: 3, H: 2, D: 3 },
   'cross-entropy': { R: 2, V: 70 },
-  embedding: { V: 5, P: 4, M: 6, C: 5 },
-  feedback: { B: 2, T: 2, C: 5 },
+  embedding: { V: 5, P: 4, M: 6, C: 5, row0: 1, fed: 3, masked: 1 },
   'gather-rows': { M: 6, C: 5, R: 3 },
   gelu: { M: 3, C: 25 },
   layernorm: { M: 5, C: 67 },
@@ -47,9 +47,8 @@ function same(what: string, got: ArrayLike<number>, expected: ArrayLike<number>)
  * An op's case, with gradients overwritten (beta 0) and added to (beta 1). Of `linear` only the bias's: the others are
  * matmul's kernel again, and the interpreter takes half a second a tile.
  */
-function ofCase(row: OpCase<Dims, unknown>): Scene {
+function ofCase(row: OpCase<Dims, unknown>, dims = DIMS[row.name] ?? row.fixed[0]!): Scene {
   const run = async (gpu: Gpu, random: () => number): Promise<void> => {
-    const dims = DIMS[row.name] ?? row.fixed[0]!;
     const cpuAttrs = row.cpuAttrs(dims, random);
     const inputs = row.inputs(dims, random, cpuAttrs);
     const { attrs } = row.attrs(gpu, cpuAttrs, dims);
@@ -163,4 +162,7 @@ const others: readonly Scene[] = [
   },
 ];
 
-export const scenes: readonly Scene[] = [...cases.map(ofCase), ...others];
+/** A pass of one column has kernels of its own. */
+const column = ofCase(attentionCase as OpCase<Dims, unknown>, { B: 3, T: 1, H: 2, D: 4 });
+
+export const scenes: readonly Scene[] = [...cases.map(row => ofCase(row)), column, ...others];
