@@ -32,7 +32,7 @@ interface LateMap {
 /**
  * The stores of a row's passes. A row of one pass has no use for them: its gradients are computed at once. So are those
  * of the linear maps in the first pass, the question: its rows are many enough for products of their own, and to keep
- * its output gradients would take a quarter to a third more memory at the peak.
+ * its output gradients would take a fifth to a third more memory at the peak.
  */
 export class LateRow {
   readonly #maps = new Map<string, LateMap>();
