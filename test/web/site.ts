@@ -63,6 +63,7 @@ export async function visit(
 ): Promise<Visit> {
   const context = await browser.newContext(options);
   const page = await context.newPage();
+  page.setDefaultTimeout(90_000);
   const requests: string[] = [];
   const faults: string[] = [];
   page.on('request', request => requests.push(request.url()));
