@@ -201,11 +201,12 @@ describe('AdamW', () => {
 
   it('follows float64 over several steps, decaying only below decayEnd', async () => {
     for (const [size, decayEnd] of [
-      [1, 0],
-      [1, 1],
-      [257, 100],
+      [4, 0],
+      [4, 4],
+      [4, 1],
+      [260, 102],
       [1000, 0],
-      [777, 777],
+      [776, 776],
     ] as const)
       await compare(gpu, size, decayEnd, 3);
   });
@@ -235,12 +236,16 @@ describe('AdamW', () => {
     for (const tensor of [...Object.values(tensors), squares, clip]) tensor.free();
   });
 
-  it('refuses a step below 1', () => {
-    const x = put(gpu, numbers(2, 1));
+  it('refuses a step below 1, and elements that do not come in fours', () => {
+    const x = put(gpu, numbers(4, 1));
     expect(() => adamw(gpu, { param: x, grad: x, m: x, v: x, clip: x }, { ...settings, step: 0 }, 0)).toThrow(
       /step 0/,
     );
     x.free();
+    const y = put(gpu, numbers(6, 1));
+    const six = { param: y, grad: y, m: y, v: y, clip: put(gpu, Float32Array.of(1, 1)) };
+    expect(() => adamw(gpu, six, { ...settings, step: 1 }, 0)).toThrow(/6 elements/);
+    for (const tensor of [y, six.clip]) tensor.free();
   });
 });
 

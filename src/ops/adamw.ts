@@ -25,12 +25,15 @@ export interface AdamWSettings {
 
 /**
  * One step in place on param, m and v, as torch.optim.AdamW does it. Elements below `decayEnd` decay, others do
- * not: matrices and embeddings lie first in an arena, then biases and norms. m and v start as zeros.
+ * not: matrices and embeddings lie first in an arena, then biases and norms. m and v start as zeros. Elements come in
+ * fours, as those of arenas do.
  */
 export function adamw(gpu: Gpu, tensors: AdamWTensors, settings: AdamWSettings, decayEnd: number): void {
   const { clip, ...flat } = tensors;
   const { lr, beta1, beta2, eps, weightDecay, step } = settings;
   expectSize('adamw', 'clip', clip, 2);
+  if (flat.param.size % 4 !== 0)
+    throw new Error(`adamw: ${flat.param.size} elements, which is no multiple of 4`);
   if (!(Number.isInteger(step) && step >= 1)) throw new Error(`adamw: step ${step} is not a number from 1`);
   // All that mixes with 1 is computed here in float64: 1 - 0.999 in float32 is off by 5e-5 of itself.
   const shared = {

@@ -114,10 +114,16 @@ const others: readonly Scene[] = [
       const put = (...values: number[]): Tensor => upload(gpu, Float32Array.from(values), [values.length]);
       const clip = clipFactor(gpu, put(25), 1);
       same('clip', await read(clip), [5, 0.2]);
-      const tensors = { param: put(1, 1, 1), grad: put(3, 0, -4), m: put(0, 0, 0), v: put(0, 0, 0), clip };
+      const tensors = {
+        param: put(1, 1, 1, 1),
+        grad: put(3, 0, -4, 0),
+        m: put(0, 0, 0, 0),
+        v: put(0, 0, 0, 0),
+        clip,
+      };
       adamw(gpu, tensors, { lr: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.5, step: 1 }, 2);
       // The first step of Adam is lr times the sign of the gradient; the first two elements decay by lr · 0.5.
-      same('param', await read(tensors.param), [0.95 - 0.1, 0.95, 1.1]);
+      same('param', await read(tensors.param), [0.95 - 0.1, 0.95, 1.1, 1]);
     },
   },
   {
