@@ -237,15 +237,13 @@ describe('AdamW', () => {
   });
 
   it('refuses a step below 1, and elements that do not come in fours', () => {
-    const x = put(gpu, numbers(4, 1));
-    expect(() => adamw(gpu, { param: x, grad: x, m: x, v: x, clip: x }, { ...settings, step: 0 }, 0)).toThrow(
-      /step 0/,
-    );
-    x.free();
-    const y = put(gpu, numbers(6, 1));
-    const six = { param: y, grad: y, m: y, v: y, clip: put(gpu, Float32Array.of(1, 1)) };
-    expect(() => adamw(gpu, six, { ...settings, step: 1 }, 0)).toThrow(/6 elements/);
-    for (const tensor of [y, six.clip]) tensor.free();
+    const clip = put(gpu, Float32Array.of(1, 1));
+    const [x, y] = [put(gpu, numbers(4, 1)), put(gpu, numbers(6, 1))];
+    const run = (all: Tensor, step: number) => () =>
+      adamw(gpu, { param: all, grad: all, m: all, v: all, clip }, { ...settings, step }, 0);
+    expect(run(x, 0)).toThrow(/step 0/);
+    expect(run(y, 1)).toThrow(/6 elements/);
+    for (const tensor of [clip, x, y]) tensor.free();
   });
 });
 
