@@ -342,7 +342,7 @@ const FORMS: Readonly<Record<Sizes['task'], string>> = {
 
 function messageOf(error: unknown): string {
   if (error instanceof Failure && error.kind === 'memory')
-    return `the device's memory is full: ${error.message}`;
+    return `the device's memory is full (${error.message}): close other pages that compute, or load a smaller model`;
   if (error instanceof Failure || error instanceof UserError || error instanceof Error) return error.message;
   return String(error);
 }
