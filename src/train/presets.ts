@@ -102,7 +102,7 @@ const pointer: Preset = {
 
 /**
  * Graph search in small: 12 nodes, a target exactly 3 hops away, at most 16 edges. Meant to go on (--init) from a
- * model that can follow pointers: from scratch it did not learn to within 280,000 samples, where a model that has
+ * model that can follow pointers: from scratch it stood at chance after 280,000 samples, where a model that has
  * learnt pointer chasing in 36,000 needs 115,000 more [log]. Stages have fixed lengths: stage 0 must last until the
  * steps it writes are edges, and accuracy on the whole path cannot tell, because nobody can know the way before
  * having searched.

@@ -303,6 +303,14 @@ describe('models of the visitor', () => {
       /not a text file/,
     ],
     [
+      'the config does not say how it thinks',
+      () => {
+        const { reasoning: _, ...plain } = JSON.parse(read('cot', 'config.json').toString());
+        return whole('cot').with(0, file('config.json', Buffer.from(JSON.stringify(plain))));
+      },
+      /config\.json does not say how the model was trained to think/,
+    ],
+    [
       'the tokenizer is another',
       () => whole('cot').with(2, file('tokenizer.json', Buffer.from('{"model":{"type":"BPE"}}'))),
       /only "WordLevel" can be read/,

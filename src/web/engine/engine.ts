@@ -4,6 +4,7 @@
 import { latentsOf, MODES, promptOf } from '../../data/curriculum.ts';
 import { UserError } from '../../errors.ts';
 import { type Outcome, topTokens } from '../../eval/evaluate.ts';
+import { askingOf } from '../../eval/prompting.ts';
 import { Reasoner } from '../../eval/reasoner.ts';
 import { adapterName, describeLimits } from '../../gpu/describe.ts';
 import type { Gpu } from '../../gpu/gpu.ts';
@@ -64,8 +65,9 @@ export class Engine {
   /** Reads a model and puts it onto the device, in place of one of the same name. */
   async load({ name, bytes }: Requests['load']['needs']): Promise<ModelInfo> {
     const files = await readModel(folderOf(bytes), name);
+    // First, as a model that is refused must leave nothing on the device.
+    const { mode, stage, curriculum } = askingOf(files.config, {}, name);
     const reasoner = new Reasoner(this.#device(), files, name);
-    const { mode, stage, curriculum } = reasoner.asking();
     this.unload({ name });
     this.#models.set(name, { files, reasoner });
     return {
