@@ -127,13 +127,14 @@ export class LatentRow {
   /**
    * Runs the passes in order. `firstNeeded(pass)` is the first column of a pass whose hidden states are wanted (t1
    * where none is); `visit` gets the hidden states [(t1-from)·B, C] of its columns from `from` on. `feed` may put
-   * something else [B, C], or nothing, in the place of the hidden state that a pass feeds back.
+   * something else [B, C], or nothing, in the place of what a pass feeds back: `fed`, made of the hidden state
+   * `thought`, for latent number `index`.
    */
   run(
     plan: readonly Pass[],
     firstNeeded: (pass: Pass) => number,
     visit: (hidden: Tensor, pass: Pass, from: number) => void,
-    feed: (thought: Tensor) => Tensor | undefined = thought => thought,
+    feed: (fed: Tensor, thought: Tensor, index: number) => Tensor | undefined = fed => fed,
   ): void {
     const tape = this.#tape;
     const { B } = this.batch;
@@ -160,7 +161,7 @@ export class LatentRow {
         visit(hidden, pass, from);
         if (!run.feeds) return;
         const last = t1 - from === 1 ? hidden : slice(tape, hidden, (t1 - from - 1) * B, (t1 - from) * B);
-        fedBack = feed(last);
+        fedBack = feed(last, last, t1 - this.batch.latentStart);
       });
     }
   }
