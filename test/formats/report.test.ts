@@ -3,7 +3,8 @@ import chromium from '@sparticuz/chromium';
 import { type Browser, chromium as playwright } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { align, reportCurves, thin } from '../../src/train/report/curves.ts';
-import { escapeHtml, type ReportInput, reportHtml } from '../../src/train/report.ts';
+import { escapeHtml } from '../../src/train/report/html.ts';
+import { type ReportInput, reportHtml } from '../../src/train/report.ts';
 import { formatResults, resultsTable } from '../../src/train/results.ts';
 import { HOSTILE, reportSample } from './report-sample.ts';
 
