@@ -385,7 +385,7 @@ tool(
     ['--control blank', /--control must be none, no-latent, .* got "blank"/],
     ['--control no-latent:1', /--control must be .* got "no-latent:1"/],
     ['--control snap:3', /control snap:3: the model has only 2 thoughts/],
-    ['--control shuffle', /control shuffle: one sample has no other/],
+    ['--control shuffle --limit 1', /control shuffle: one sample has no other/],
     ['--mode cot --control zero', /control zero: the model has no thoughts/],
     ['--controls some', /--controls must be all/],
     ['--controls all --control zero', /give one of them/],
