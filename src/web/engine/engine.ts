@@ -6,6 +6,7 @@ import { UserError } from '../../errors.ts';
 import { type Outcome, topTokens } from '../../eval/evaluate.ts';
 import { askingOf } from '../../eval/prompting.ts';
 import { Reasoner } from '../../eval/reasoner.ts';
+import { openBytes } from '../../files.ts';
 import { adapterName, describeLimits } from '../../gpu/describe.ts';
 import type { Gpu } from '../../gpu/gpu.ts';
 import { parameterCount } from '../../model/config.ts';
@@ -152,7 +153,8 @@ function settings(
 function folderOf(bytes: ModelBytes): Parameters<typeof readModel>[0] {
   const isConfig = (path: string): boolean => path.endsWith(MODEL_FILES.config);
   return {
-    read: async () => bytes.weights,
+    exists: async path => Object.values<string>(MODEL_FILES).some(name => path.endsWith(`/${name}`)),
+    open: async () => openBytes(bytes.weights),
     readText: async path => (isConfig(path) ? bytes.config : bytes.tokenizer),
   };
 }
