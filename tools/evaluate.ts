@@ -3,7 +3,8 @@
 import { MODES } from '../src/data/curriculum.ts';
 import { parseSamples } from '../src/data/sample.ts';
 import { evaluate } from '../src/eval/evaluate.ts';
-import { type AskingFlags, askingOf, checkSamples, tokenizerOf } from '../src/eval/prompting.ts';
+import { openModel } from '../src/eval/open.ts';
+import { type AskingFlags, askingOf, checkSamples } from '../src/eval/prompting.ts';
 import { readModel } from '../src/model/folder.ts';
 import { Gpt } from '../src/model/gpt.ts';
 import { Parameters } from '../src/model/parameters.ts';
@@ -47,8 +48,7 @@ const program = command('evaluate', 'Exact match, tokens and time a sample, with
 await runMain(async () => {
   const flags = parseFlags<Flags>(program, process.argv.slice(2));
   if (!flags) return;
-  const { config, weights, tokenizer: text } = await readModel(files, flags.model);
-  const tokenizer = tokenizerOf(text, config, flags.model);
+  const { config, weights, tokenizer } = openModel(await readModel(files, flags.model), flags.model);
   const asking = askingOf(config, flags, flags.model);
   const samples = parseSamples(await files.readText(flags.data), flags.data).slice(0, flags.limit);
   checkSamples(samples, tokenizer, asking, config, flags.data);

@@ -78,7 +78,12 @@ export function rowOf(
 ): Row {
   const layout = layoutOf(sample, tokenizer, mode, stage, options);
   const prompt = promptFrom(sample, tokenizer, layout);
-  const text = [...layout.written, tokenizer.marker, ...tokenizer.encode(sample.answer), tokenizer.eos];
+  const text = [
+    ...layout.written,
+    tokenizer.marker,
+    ...tokenizer.encodePart('answer', sample.answer),
+    tokenizer.eos,
+  ];
   return {
     ...prompt,
     tokens: [...prompt.tokens, ...text],
@@ -128,12 +133,12 @@ function layoutOf(
   stage: number,
   options: CurriculumOptions,
 ): Layout {
-  const steps = sample.steps.map(step => tokenizer.encode(step));
+  const steps = sample.steps.map(step => tokenizer.encodePart('step', step));
   return LAYOUTS[mode](steps, stage, options, tokenizer);
 }
 
 function promptFrom(sample: Sample, tokenizer: Tokenizer, { before, latents, after }: Layout): Prompt {
-  const head = [...tokenizer.encode(sample.question), ...before];
+  const head = [...tokenizer.encodePart('question', sample.question), ...before];
   return {
     tokens: [...head, ...Array<number>(latents).fill(tokenizer.latent), ...after],
     latentStart: latents > 0 ? head.length : -1,

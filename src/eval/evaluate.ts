@@ -106,10 +106,11 @@ function evenParts(count: number, most: number): [from: number, to: number][] {
   return Array.from({ length: parts }, (_, part) => [edge(part), edge(part + 1)]);
 }
 
-/** Whether the tokens after the last `###` are the sample's answer. */
+/** Whether the text after the last `###` is the sample's answer: the same text, whichever tokens it was written in. */
 export function isAnswer(tokens: readonly number[], { answer }: Sample, tokenizer: Tokenizer): boolean {
   const marker = tokens.lastIndexOf(tokenizer.marker);
-  return marker >= 0 && tokens.slice(marker + 1).join() === tokenizer.encode(answer).join();
+  const text = (ids: readonly number[]): string => tokenizer.decode(ids).trim();
+  return marker >= 0 && text(tokens.slice(marker + 1)) === text(tokenizer.encodePart('answer', answer));
 }
 
 /** The `count` likeliest tokens of a thought, likeliest first. */

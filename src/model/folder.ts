@@ -1,6 +1,7 @@
 // A model folder: config.json, model.safetensors, tokenizer.json in Hugging Face form. Knows names and formats; where
-// the files lie is given, and tokenizer.json passes through unread.
+// the files lie is given, and what a tokenizer's text says is not read.
 
+import { tokenizerJson } from '../data/bpe-files.ts';
 import { UserError } from '../errors.ts';
 import type { Content, Files } from '../files.ts';
 import { elements, formatConfig, type ModelConfig, parameterShapes, parseConfig } from './config.ts';
@@ -36,10 +37,24 @@ export async function readModel(source: ModelSource, dir: string): Promise<Model
   const path = `${dir}/${MODEL_FILES.config}`;
   await requireFile(source, path, 'the config of a GPT-2');
   const config = parseConfig(await source.readText(path), path);
-  const tokenizer = `${dir}/${MODEL_FILES.tokenizer}`;
-  await requireFile(source, tokenizer, "the model's tokenizer");
+  const tokenizer = await readTokenizer(source, dir);
   const weights = await readWeights(source, dir, config);
-  return { config, weights, tokenizer: await source.readText(tokenizer) };
+  return { config, weights, tokenizer };
+}
+
+/** The text of tokenizer.json, or what GPT-2's older two files say. */
+async function readTokenizer(source: ModelSource, dir: string): Promise<string> {
+  const path = `${dir}/${MODEL_FILES.tokenizer}`;
+  const older = [`${dir}/vocab.json`, `${dir}/merges.txt`] as const;
+  const whole = await source.exists(path);
+  if (!whole && (await source.exists(older[0])) && (await source.exists(older[1]))) {
+    const [vocab, merges] = await Promise.all(
+      older.map(async file => ({ path: file, text: await source.readText(file) })),
+    );
+    return tokenizerJson(vocab!, merges!);
+  }
+  await requireFile(source, path, "the model's tokenizer (or vocab.json and merges.txt beside it)");
+  return source.readText(path);
 }
 
 async function requireFile(source: ModelSource, path: string, what: string): Promise<void> {

@@ -4,9 +4,10 @@ import { type CurriculumOptions, latentsOf, type Mode, rowOf } from '../data/cur
 import { parseSamples, type Sample } from '../data/sample.ts';
 import { generatedSource, holdOut, type SampleSource, shuffledSource } from '../data/source.ts';
 import { TASKS } from '../data/tasks.ts';
-import { Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { WordTokenizer } from '../data/word-tokenizer.ts';
 import { UserError } from '../errors.ts';
-import { tokenizerOf } from '../eval/prompting.ts';
+import { type OpenModel, openModel } from '../eval/open.ts';
 import type { Files } from '../files.ts';
 import { show } from '../json.ts';
 import { type ModelConfig, parameterCount } from '../model/config.ts';
@@ -45,7 +46,7 @@ export async function prepare(options: TrainOptions, files: Files, from?: Checkp
   const { tokenizer, config, weights } = from
     ? await resumed(from, options, files)
     : options.init
-      ? await fromFolder(options.init, files)
+      ? openModel(await readModel(files, options.init), options.init)
       : fresh(options, known, curriculum);
   checkFit(options, config, tokenizer, [...known, ...valid, ...test], curriculum);
   const mostSteps = Math.max(...known.map(sample => sample.steps.length));
@@ -96,39 +97,21 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
   };
 }
 
-async function fromFolder(
-  dir: string,
-  files: Files,
-): Promise<Pick<Setup, 'tokenizer' | 'config' | 'weights'>> {
-  const { config, weights, tokenizer } = await readModel(files, dir);
-  return { config, weights, tokenizer: tokenizerOf(tokenizer, config, dir) };
-}
-
 /** The run's own model. Arms still to come begin where the first did: at the weights of its checkpoint 0. */
-async function resumed(
-  from: Checkpoint,
-  options: TrainOptions,
-  files: Files,
-): Promise<Pick<Setup, 'tokenizer' | 'config' | 'weights'>> {
+async function resumed(from: Checkpoint, options: TrainOptions, files: Files): Promise<OpenModel> {
   const { arm, step } = from.trainer;
   const dir = `${armFolder(options.out, arm, options)}/checkpoints/${step}`;
-  const tokenizer = tokenizerOf(from.tokenizer, from.config, dir);
-  const weights = options.compare
-    ? (await readModel(files, `${options.out}/checkpoints/0`)).weights
-    : from.weights;
-  return { config: from.config, weights, tokenizer };
+  const opened = openModel(from, dir);
+  if (!options.compare) return opened;
+  return { ...opened, weights: (await readModel(files, `${options.out}/checkpoints/0`)).weights };
 }
 
-function fresh(
-  options: TrainOptions,
-  known: readonly Sample[],
-  curriculum: CurriculumOptions,
-): Pick<Setup, 'tokenizer' | 'config' | 'weights'> {
+function fresh(options: TrainOptions, known: readonly Sample[], curriculum: CurriculumOptions): OpenModel {
   const { task, nodes, hops, maxEdges, width, heads, layers } = options;
   const tokenizer =
     options.data === null
-      ? Tokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
-      : Tokenizer.fromSamples(known);
+      ? WordTokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
+      : WordTokenizer.fromSamples(known);
   const longest = Math.max(...known.map(sample => longestRow(sample, tokenizer, options.mode, curriculum)));
   const positions = options.positions === 'auto' ? Math.ceil((longest * ROOM) / 16) * 16 : options.positions;
   const config = configFor(tokenizer, { width, heads, layers }, positions);

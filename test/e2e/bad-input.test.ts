@@ -3,7 +3,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { writeModel } from '../../src/model/folder.ts';
 import { initialWeights } from '../../src/model/init.ts';
@@ -24,7 +24,7 @@ function file(name: string, content: string | Uint8Array): string {
 
 // A model of 12 words and 24 positions, and a checkpoint of a run that made it.
 
-const tokenizer = Tokenizer.fromWords(['n0', 'n1', 'n2', 'n3', '?']);
+const tokenizer = WordTokenizer.fromWords(['n0', 'n1', 'n2', 'n3', '?']);
 const config: ModelConfig = {
   vocabSize: tokenizer.size,
   positions: 24,
@@ -85,7 +85,7 @@ const truncate = (path: string) => writeFileSync(path, readFileSync(path).subarr
 const replaced = (content: string | Uint8Array) => (path: string) => writeFileSync(path, content);
 const edited = (key: string, value: unknown) => (path: string) =>
   writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), [key]: value }));
-const otherWords = replaced(Tokenizer.fromWords(['n0', 'n1', '?']).toJson());
+const otherWords = replaced(WordTokenizer.fromWords(['n0', 'n1', '?']).toJson());
 const misshapen = replaced(
   encodeSafetensors(
     [...modelFiles.weights].map(([name, data]) => [name, { shape: [data.length], data }] as const),

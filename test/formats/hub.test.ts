@@ -221,7 +221,7 @@ describe('a broken folder', () => {
       'no tokenizer',
       0,
       e => e.delete('m/tokenizer.json'),
-      "m/tokenizer.json: no such file: put the model's tokenizer there",
+      "m/tokenizer.json: no such file: put the model's tokenizer (or vocab.json and merges.txt beside it) there",
     ],
     [
       'no weights',

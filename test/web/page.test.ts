@@ -313,7 +313,7 @@ describe('models of the visitor', () => {
     [
       'the tokenizer is another',
       () => whole('cot').with(2, file('tokenizer.json', Buffer.from('{"model":{"type":"BPE"}}'))),
-      /only "WordLevel" can be read/,
+      /"model.vocab" is missing or no object/,
     ],
   ] as const)('are refused in plain words where %s, and the page stays as it was', async (_, files, says) => {
     await page.getByLabel('the three files').setInputFiles([...files()]);

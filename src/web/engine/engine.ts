@@ -182,7 +182,7 @@ function columnsOf(
 
 function answerOf({ tokenizer }: Reasoner, { tokens }: Outcome): string {
   const marker = tokens.lastIndexOf(tokenizer.marker);
-  return marker < 0 ? '' : tokenizer.decode(tokens.slice(marker + 1));
+  return marker < 0 ? '' : tokenizer.decode(tokens.slice(marker + 1)).trim();
 }
 
 function memoryOf({ pool }: Gpu): Memory {
