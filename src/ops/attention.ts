@@ -184,7 +184,8 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     if (keys.form === 'column') {
       gpu.run('attention-backward-column', bind, { t: t0, B, H, scale, shift, end }, keys.how);
     } else {
-      const queries = pick(gpu, t1 - from, sizes, attrs.form, { ADD });
+      // One query among many keys would be faster on its own, but not by what another kernel takes to compile.
+      const queries = pick(gpu, t1 - from, sizes, keys.form, { ADD });
       const pass = { t0, t1, start: from, B, H, shift };
       const dq = { ...pass, scale };
       gpu.run(queries.form === 'quad' ? 'attention-dq-quad' : 'attention-dq', bind, dq, queries.how);
