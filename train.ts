@@ -61,7 +61,7 @@ await runMain(async () => {
         samples.push(...(await readSamples(dir, files)));
         continue;
       }
-      const plan = { mode, dir, samples: results[0]?.samples ?? null, finished: [...results] };
+      const plan = { mode, dir, samples: results[0]?.samples ?? options.samples, finished: [...results] };
       const around = { gpu, files, progress, metricsPath, ceiling, tuning, stopping };
       const start = from?.trainer.arm === mode ? from : undefined;
       const trained = await trainArm(plan, setup, options, around, start);
