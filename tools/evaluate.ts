@@ -23,6 +23,8 @@ interface Flags extends AskingFlags {
   readonly adapter: AdapterChoice;
 }
 
+const MODE = choice(...MODES);
+
 const program = command('evaluate', 'Exact match, tokens and time a sample, with and without latents.')
   .requiredOption(
     '--model <dir>',
@@ -33,8 +35,8 @@ const program = command('evaluate', 'Exact match, tokens and time a sample, with
   .option('--limit <n>', 'at most so many samples, from the first on', legal('--limit', integer(1)))
   .option(
     '--mode <mode>',
-    'coconut, cot or no-cot; by default the one the model was trained in',
-    legal('--mode', choice(...MODES)),
+    `${MODE.legal}; by default the one the model was trained in`,
+    legal('--mode', MODE),
   )
   .option('--latents <n>', 'thoughts a sample instead of those trained', legal('--latents', integer(0)))
   .option('--json', 'print one JSON object instead of lines')

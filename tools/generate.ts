@@ -24,6 +24,8 @@ interface Flags extends AskingFlags {
   readonly adapter: AdapterChoice;
 }
 
+const MODE = choice(...MODES);
+
 const program = command(
   'generate',
   'Asks a model one question; with --thoughts, shows what each thought is near to.',
@@ -39,8 +41,8 @@ const program = command(
   .option('--top <n>', 'tokens shown of each thought', legal('--top', integer(1)), 5)
   .option(
     '--mode <mode>',
-    'coconut, cot or no-cot; by default the one the model was trained in',
-    legal('--mode', choice(...MODES)),
+    `${MODE.legal}; by default the one the model was trained in`,
+    legal('--mode', MODE),
   )
   .option('--max-tokens <n>', 'most tokens to write', legal('--max-tokens', integer(1)), 64)
   .option('--temperature <x>', '0 takes the likeliest token', legal('--temperature', real(0)), 0)

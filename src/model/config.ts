@@ -38,6 +38,8 @@ export interface Reasoning {
   readonly maxLatentStage: number;
   readonly padLatents: boolean;
   readonly endMarker: 'latents' | 'always';
+  /** Only where steps faded token by token. */
+  readonly icotTokens?: number;
 }
 
 /** The parameter of an LM head of its own. */
@@ -145,6 +147,7 @@ export function formatConfig(config: ModelConfig): string {
       max_latent_stage: config.reasoning.maxLatentStage,
       pad_latents: config.reasoning.padLatents,
       end_marker: config.reasoning.endMarker,
+      icot_tokens: config.reasoning.icotTokens,
     },
   };
   return `${JSON.stringify(json, null, 2)}\n`;
@@ -173,6 +176,7 @@ function reasoningFrom(json: Json | undefined, fileName: string): Reasoning | un
     maxLatentStage: count('max_latent_stage'),
     padLatents,
     endMarker,
+    ...(json.icot_tokens !== undefined && { icotTokens: count('icot_tokens') }),
   };
 }
 

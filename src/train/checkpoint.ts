@@ -1,4 +1,5 @@
 // A checkpoint: a model folder plus the trainer's own two files. Knows names and formats; the file system is given.
+import { MODES } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
@@ -118,7 +119,7 @@ function parseTrainer(text: string, path: string): TrainerState {
     throw new UserError(`${path}: format ${show(json.format)}, this version reads ${FORMAT}`);
   const options = optionsFromJson(json.options, `${path} (options)`);
   const number = (key: string) => numberOf(json, key, path);
-  const arm = (['coconut', 'cot', 'no-cot'] as const).find(mode => mode === json.arm);
+  const arm = MODES.find(mode => mode === json.arm);
   if (arm === undefined) throw new UserError(`${path}: unknown arm ${show(json.arm)}`);
   if (!Array.isArray(json.finished) || !json.finished.every(isObject)) {
     throw new UserError(`${path}: "finished" must be a list of results`);

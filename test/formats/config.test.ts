@@ -116,6 +116,7 @@ describe('config.json', () => {
               maxLatentStage: 3,
               padLatents: true,
               endMarker: 'latents' as const,
+              ...(layers > 1 && { icotTokens: layers }),
             }
           : undefined,
       }));

@@ -7,6 +7,7 @@ import { TASKS } from '../../src/data/tasks.ts';
 import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import type { TrainOptions } from '../../src/train/option-table.ts';
 import { lastStage } from '../../src/train/schedule.ts';
+import { mostReasoning } from '../../src/train/setup.ts';
 
 /** `question <start> <latent>×n <end> text`, the text labelled. */
 export interface RowForm {
@@ -48,7 +49,7 @@ export function presetRows(options: TrainOptions): { form: RowForm; vocabulary: 
   const tokenizer = WordTokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }));
   const source = generatedSource(task, { nodes, hops, maxEdges }, options.seed, 'train');
   const samples = Array.from({ length: MEASURED }, (_, i) => source.at(i));
-  const stage = lastStage(mode, options, Math.max(...samples.map(({ steps }) => steps.length)));
+  const stage = lastStage(mode, options, mostReasoning(samples, tokenizer));
   const rows = samples.map(sample => rowOf(sample, tokenizer, mode, stage, options));
   const mean = (length: (row: Row) => number): number =>
     Math.round(rows.reduce((sum, row) => sum + length(row), 0) / rows.length);
