@@ -211,10 +211,7 @@ test('cells that fail are named, and the others are run all the same', async () 
     'test/experiment/failing.ts',
     ...['--out', out, '--runs', join(dir, 'runs')],
   ]);
-  expect([status, stderr]).toEqual([
-    1,
-    'error: 1 of 2 cells done; failed: diverging, seed 0\n',
-  ]);
+  expect([status, stderr]).toEqual([1, 'error: 1 of 2 cells done; failed: diverging, seed 0\n']);
   const { records } = JSON.parse(readFileSync(join(out, 'failing.json'), 'utf8'));
   expect(records.map(({ arm }: CellRecord) => arm)).toEqual(['sound']);
 });
