@@ -24,8 +24,8 @@ const resultsText = (dir: string): string => readFileSync(join(dir, 'results', '
 const recordsIn = (dir: string): CellRecord[] => JSON.parse(resultsText(dir)).records;
 /** The folder of a cell, by its place in the order in which they run. */
 const cellFolder = (dir: string, index: number): string => {
-  const [adapter] = readdirSync(join(dir, 'runs'));
-  return join(dir, 'runs', adapter!, cells[index]!.id);
+  const adapter = readdirSync(join(dir, 'runs')).find(name => name !== 'lock') ?? 'none';
+  return join(dir, 'runs', adapter, cells[index]!.id);
 };
 
 function expectSame(dir: string): void {
@@ -143,6 +143,45 @@ await new Children().run('test/experiment/idle.ts', [], line => console.log(line
   expect(alive()).toBe(false);
 });
 
+test('is refused beside another one, and not after one that was killed', async () => {
+  const dir = join(folder, 'beside');
+  const lock = join(dir, 'runs', 'lock');
+  mkdirSync(join(dir, 'runs'), { recursive: true });
+  writeFileSync(lock, `${process.pid}\n`);
+  const { status, stderr } = await run(EXPERIMENT, into(dir));
+  expect(status).toBe(1);
+  expect(stderr).toBe(
+    `error: ${lock}: process ${process.pid} runs an experiment here; wait for it, or remove the file if it is no such\n`,
+  );
+  expect(readdirSync(dir)).toEqual(['runs']);
+  // Of a process that is no more.
+  const gone = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
+  await new Promise(resolve => gone.on('close', resolve));
+  writeFileSync(lock, `${gone.pid}\n`);
+  await succeed(EXPERIMENT, into(dir, '--budget', '0.01'));
+  expect(existsSync(lock)).toBe(false);
+});
+
+test('seeds that are done stay on the page when a later run is about fewer', async () => {
+  const dir = join(folder, 'seeds');
+  cpSync(whole, dir, { recursive: true });
+  const second = cellsOf(tiny, 2).slice(3);
+  const records = [
+    ...recordsIn(whole),
+    ...second.map(cell => ({
+      ...recordsIn(whole).find(({ arm }) => arm === cell.arm)!,
+      id: cell.id,
+      seed: 1,
+    })),
+  ];
+  writeFileSync(
+    join(dir, 'results', 'tiny.json'),
+    JSON.stringify({ ...JSON.parse(resultsText(dir)), records }),
+  );
+  await succeed(EXPERIMENT, into(dir));
+  expect(readFileSync(join(dir, 'results', 'tiny.md'), 'utf8')).toContain('| window 1 | 2 |');
+});
+
 describe('a budget', () => {
   test('starts nothing that would not be done, and says what is left', async () => {
     const dir = join(folder, 'budget');
@@ -183,12 +222,13 @@ test('a cell that another experiment has run is taken from there', async () => {
 
 describe('--verify', () => {
   test('runs a cell again elsewhere, and finds it the same', async () => {
-    const before = contents(whole);
+    const files = (): string[] => cells.flatMap((_, i) => contents(cellFolder(whole, i)));
+    const before = [...contents(join(whole, 'results')), ...files()];
     const { id } = cells[1]!;
     expect(await succeed(EXPERIMENT, into(whole, '--verify', id))).toContain(
       `window 1, seed 0 (${id}): every figure but times is the same bit for bit\n`,
     );
-    expect(contents(whole)).toEqual(before);
+    expect([...contents(join(whole, 'results')), ...files()]).toEqual(before);
   });
 
   test('finds one that is not', async () => {

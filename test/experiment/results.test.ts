@@ -102,7 +102,10 @@ describe('a record', () => {
     expect(covers(records[0]!, looking)).toBe(false);
     const look = { at: 'end', flags: ['--inspect'], result: 1 } as const;
     expect(covers({ ...records[0]!, looks: [look] }, looking)).toBe(false);
-    expect(covers({ ...records[0]!, looks: [{ ...look, at: 2 }] }, looking)).toBe(true);
+    expect(covers({ ...records[0]!, looks: [{ ...look, at: 1 }] }, looking)).toBe(true);
+    // It never left stage 0: there is nothing to look at.
+    const stuck = { ...records[0]!.training!, stages: [[0, 0]] as const };
+    expect(covers({ ...records[0]!, training: stuck }, looking)).toBe(true);
   });
 
   it('differs from another where a figure does, and not where a clock or its origin does', () => {

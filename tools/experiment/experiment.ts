@@ -122,6 +122,8 @@ export interface Line {
   readonly points: readonly Point[];
   /** One of several seeds, to be drawn fine. */
   readonly fine?: true;
+  /** What another line of its name is to be compared with. */
+  readonly dashed?: true;
 }
 
 export interface Point {

@@ -1,5 +1,6 @@
 // The figures that experiments show, as numbers of a record and as text, and what is said of several seeds. Knows
 // records; knows no experiment.
+import type { Json } from '../../src/json.ts';
 import { duration, group, share, significant } from '../../src/train/results.ts';
 import type { Arm, Done, Figure, Line } from './experiment.ts';
 import type { CellRecord, Trained } from './record.ts';
@@ -71,6 +72,25 @@ export function samplesTo(accuracy: number): Figure {
       curve.find(([, stage, reached]) => stage === last && reached >= accuracy)?.[0] ?? null,
     group,
   );
+}
+
+/** Samples at which a stage began. */
+export function stageAt(stage: number): Figure {
+  return ofTraining(`stage ${stage} at`, ({ stages }) => stages[stage]?.[1] ?? null, group);
+}
+
+/** A number in what a bench wrote, by the keys that lead to it. */
+export function measured(name: string, keys: readonly (string | number)[], show: Figure['show']): Figure {
+  const step = (json: Json | undefined, key: string | number): Json | undefined =>
+    (json as Readonly<Record<string | number, Json>> | undefined)?.[key];
+  return {
+    name,
+    of: record => {
+      const value = keys.reduce(step, record.measured ?? undefined);
+      return typeof value === 'number' ? value : null;
+    },
+    show,
+  };
 }
 
 /** Validation accuracy against samples, a fine line a seed, named by its arm. */

@@ -13,6 +13,7 @@ export function plotOf(plot: Plot, done: readonly Done[]): string | undefined {
 
 const ROW = 26;
 const THICK = 14;
+const MARK = 80;
 
 function bars({ title, figure, arms = () => true }: BarPlot, done: readonly Done[]): string | undefined {
   const rows = done
@@ -26,7 +27,8 @@ function bars({ title, figure, arms = () => true }: BarPlot, done: readonly Done
   if (all.length === 0) return undefined;
   const left = EDGE + 8 + Math.max(...rows.map(({ arm }) => widthOf(arm.name)));
   const right = WIDTH - EDGE - Math.max(...rows.map(({ summary }) => widthOf(summary)));
-  const marks = ticks(0, Math.max(...all));
+  // Long names leave little room.
+  const marks = ticks(0, Math.max(...all), Math.min(5, Math.floor((right - left) / MARK)));
   const x = (value: number): number => left + ((right - 20 - left) * value) / (marks.at(-1)! || 1);
   const foot = TITLE + ROW * rows.length + 4;
   const parts = [text(EDGE, 24, title, 'start', 'title')];
@@ -74,7 +76,7 @@ function lines(plot: LinePlot, done: readonly Done[]): string | undefined {
     );
   for (const { label, at } of across.marks) parts.push(text(at, foot + 18, label, 'middle'));
   parts.push(text(left, top - 8, plot.y), text(WIDTH - EDGE, foot + 36, plot.x, 'end'));
-  for (const { name, points: along, fine } of drawn) {
+  for (const { name, points: along, fine, dashed } of drawn) {
     const series = names.indexOf(name) % SERIES;
     // Side by side, where lines have dots that would hide one another.
     const aside = along.some(({ seeds }) => seeds)
@@ -83,8 +85,9 @@ function lines(plot: LinePlot, done: readonly Done[]): string | undefined {
     const places = along.map(point => [across.at(point.x) + aside, y(point.y)] as const);
     for (const [i, { seeds = [] }] of along.entries())
       for (const seed of seeds) parts.push(dot(places[i]![0], y(seed), 2.5, `seed l${series}`));
-    if (places.length > 1) parts.push(path(places, `l${series}${fine ? ' fine' : ''}`));
-    if (!fine) for (const [px, py] of places) parts.push(dot(px, py, 3.5, `f${series}`));
+    const style = `l${series}${fine ? ' fine' : ''}${dashed ? ' dashed' : ''}`;
+    if (places.length > 1) parts.push(path(places, style));
+    if (!fine && !dashed) for (const [px, py] of places) parts.push(dot(px, py, 3.5, `f${series}`));
   }
   return sheet(foot + 48, plot.title, parts);
 }

@@ -63,6 +63,8 @@ const BY_THE_CLOCK: ReadonlySet<string> = new Set([
   'ms',
   'recordingMs',
   'ratio',
+  // Of a bench: the day, and the versions that it is of.
+  'source',
 ]);
 /** Which tell where a record comes from, not what came out. */
 const ORIGIN: ReadonlySet<string> = new Set(['arm', 'commands', 'commit']);

@@ -60,11 +60,14 @@ export function recordOf({ records }: Results, cell: Cell): CellRecord | undefin
 export function covers(record: CellRecord, cell: Cell): boolean {
   if (record.id !== cell.id) return false;
   if (cell.kind === 'measure') return true;
-  return cell.looks.every(({ at, flags }) =>
-    record.looks.some(
-      look => (look.at === 'end') === (at === 'end') && look.flags.join(' ') === flags.join(' '),
-    ),
-  );
+  // Stages that it entered: a run that never left stage 0 has none to be looked at.
+  const entered = (record.training?.stages.length ?? 1) - 1;
+  return cell.looks.every(({ at, flags }) => {
+    const made = record.looks.filter(look => look.flags.join(' ') === flags.join(' '));
+    return at === 'end'
+      ? made.some(look => look.at === 'end')
+      : made.filter(look => look.at !== 'end').length === entered;
+  });
 }
 
 /** With `record` in the place of an earlier one of its arm and seed. Records lie in the order of `cells`. */

@@ -142,7 +142,7 @@ async function trainedOf(
   const { mode: _mode, bptt: _bptt, seed: _seed, ...arm } = arms[0]!;
   return {
     ...arm,
-    lastStage: lastStage(options.mode, options, options.hops[1]),
+    lastStage: lastStage(options.mode, options, { steps: options.hops[1], tokens: options.hops[1] }),
     stages: records.flatMap(({ kind, step, samples }) =>
       kind === 'stage' ? [[step, samples] as const] : [],
     ),

@@ -1,8 +1,5 @@
 // One run of an experiment: what is done, what is left, cell after cell within a budget, and the results after each.
 // Knows files, processes and the terminal; what a cell does is run.ts's, what results look like page.ts's.
-import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { commit } from '../../bench/provenance.ts';
 import { adapterSlug } from '../../bench/results.ts';
 import { UserError } from '../../src/errors.ts';
@@ -13,12 +10,14 @@ import { duration } from '../../src/train/results.ts';
 import { type Cell, cellsOf, withPrerequisites } from './cell.ts';
 import { Children, Interrupted } from './children.ts';
 import type { Experiment } from './experiment.ts';
+import { holdFolder } from './lock.ts';
 import { pageOf } from './page.ts';
 import { estimate, estimateAll, next, type Ran } from './plan.ts';
-import { type CellRecord, differences } from './record.ts';
+import type { CellRecord } from './record.ts';
 import { formatResults, parseResults, type Results, recordOf, withRecord } from './results.ts';
-import { folderOf, isTrained, runCell, type Surroundings } from './run.ts';
+import { isTrained, runCell, type Surroundings } from './run.ts';
 import { Terminal } from './terminal.ts';
+import { runAgain } from './verify.ts';
 
 export interface Settings {
   readonly seeds: number;
@@ -29,6 +28,9 @@ export interface Settings {
   readonly out?: string;
   readonly runs: string;
 }
+
+/** Differences that --verify tells. */
+const SHOWN = 4;
 
 export class Session {
   readonly experiment: Experiment;
@@ -52,10 +54,14 @@ export class Session {
   }
 
   private constructor(experiment: Experiment, settings: Settings, files: Files, results: Results) {
-    const cells = cellsOf(experiment, settings.seeds);
+    // Seeds that are done are shown, whether or not this run is about them.
+    const seeds = Math.max(settings.seeds, ...results.records.map(({ seed }) => seed + 1));
+    const cells = cellsOf(experiment, seeds);
     this.experiment = experiment;
     this.cells = withPrerequisites(cells);
-    this.asked = cells.filter(({ arm }) => settings.only?.includes(arm) ?? true);
+    this.asked = cells.filter(
+      ({ arm, seed }) => seed < settings.seeds && (settings.only?.includes(arm) ?? true),
+    );
     this.#settings = settings;
     this.#files = files;
     this.#results = results;
@@ -79,7 +85,7 @@ export class Session {
         `nothing to do: ${count(this.asked.length, 'cell')} of ${this.experiment.name} done`,
       );
     }
-    const around = await this.#open(this.#settings.runs);
+    const around = await this.#open();
     let left = await this.#left(around);
     const total = left.length;
     const failed: string[] = [];
@@ -139,40 +145,26 @@ export class Session {
         `--verify${id === null ? '' : ` ${id}`}: no finished cell of ${this.experiment.name} to run again (--list shows them)`,
       );
     const { cell, record } = chosen;
-    const kept = await this.#open(this.#settings.runs);
-    const runs = await mkdtemp(join(tmpdir(), 'mentalese-verify-'));
-    try {
-      const around = { ...kept, runs };
-      this.#terminal.begin(
-        `${nameOf(cell)} (${cell.id}) again · about ${duration(record.seconds)}`,
-        nameOf(cell),
-      );
-      const from = fromOf(cell);
-      if (from && (await isTrained(from, kept)))
-        await cp(`${folderOf(from, kept)}/final`, `${folderOf(from, around)}/final`, { recursive: true });
-      else if (from) await runCell(from, around);
-      const found = differences(record, await runCell(cell, around));
-      this.#terminal.close();
-      if (found.length > 0)
-        throw new UserError(
-          `${nameOf(cell)} (${cell.id}) came out otherwise: ${found.slice(0, 4).join('; ')}${found.length > 4 ? ` and ${found.length - 4} more` : ''}`,
-        );
-      this.#terminal.message(`${nameOf(cell)} (${cell.id}): every figure but times is the same bit for bit`);
-    } catch (error) {
-      if (error instanceof Interrupted) throw new UserError('stopped');
-      throw error;
-    } finally {
-      await rm(runs, { recursive: true, force: true });
-    }
+    const name = `${nameOf(cell)} (${cell.id})`;
+    const around = await this.#open();
+    this.#terminal.begin(`${name} again · about ${duration(record.seconds)}`, nameOf(cell));
+    const found = await runAgain(cell, record, around).catch(error => {
+      throw error instanceof Interrupted ? new UserError('stopped') : error;
+    });
+    this.#terminal.close();
+    const more = found.length > SHOWN ? ` and ${found.length - SHOWN} more` : '';
+    if (found.length > 0)
+      throw new UserError(`${name} came out otherwise: ${found.slice(0, SHOWN).join('; ')}${more}`);
+    this.#terminal.message(`${name}: every figure but times is the same bit for bit`);
   }
 
   get #paths() {
     return pathsOf(this.experiment.name, this.#settings);
   }
 
-  /** Finds the adapter, which must be that of the results so far. */
-  async #open(runs: string): Promise<Surroundings> {
-    const { adapter } = this.#settings;
+  /** Finds the adapter, which must be that of the results so far, and holds the folder of the runs. */
+  async #open(): Promise<Surroundings> {
+    const { adapter, runs } = this.#settings;
     const { gpu, close } = await openNodeGpu(adapter);
     const name = adapterTitle(gpu.info);
     const slug = adapterSlug(gpu.info);
@@ -182,6 +174,8 @@ export class Session {
       throw new UserError(
         `${this.#paths.json}: is of ${other.adapter}, and here is ${name}: an experiment never mixes adapters; give --out another folder`,
       );
+    await this.#files.makeFolder(runs);
+    holdFolder(runs);
     return {
       files: this.#files,
       children: this.#children,

@@ -18,7 +18,7 @@ const STYLE = `
 text{font:${TEXT}px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:var(--quiet)}
 .title{font-size:14px;font-weight:600;fill:var(--text)}.name{fill:var(--text)}
 .page{fill:var(--page)}.grid{stroke:var(--grid)}.line{fill:none;stroke-width:2;stroke-linejoin:round}
-.fine{stroke-width:1.25;opacity:.75}.seed{fill:var(--page);stroke-width:1.5}
+.fine{stroke-width:1.25;opacity:.75}.dashed{stroke-width:1.25;stroke-dasharray:4 4}.seed{fill:var(--page);stroke-width:1.5}
 ${LIGHT.map((_, i) => `.f${i}{fill:var(--s${i})}.l${i}{stroke:var(--s${i})}`).join('\n')}
 `.trim();
 
