@@ -10,7 +10,8 @@ import type { TaskName, TaskOptions } from '../src/data/tasks.ts';
 import { UserError } from '../src/errors.ts';
 import { CONTROLS, type Control, parseControl } from '../src/eval/control.ts';
 import { HALT_RULES, type Halt } from '../src/eval/halt.ts';
-import { type AskingFlags, askingOf, checkSamples, tokenizerOf } from '../src/eval/prompting.ts';
+import { openModel } from '../src/eval/open.ts';
+import { type AskingFlags, askingOf, checkSamples } from '../src/eval/prompting.ts';
 import { evaluationReport, reportText } from '../src/eval/report.ts';
 import { show } from '../src/json.ts';
 import { readModel } from '../src/model/folder.ts';
@@ -45,6 +46,8 @@ interface Flags extends AskingFlags, TaskFlags {
   readonly json?: true;
   readonly adapter: AdapterChoice;
 }
+
+const MODE = choice(...MODES);
 
 /** What a task is unless flags say otherwise: as its preset trains it. */
 const TASK_DEFAULTS: Readonly<Record<TaskName, TaskOptions>> = {
@@ -85,8 +88,8 @@ const program = command(
   .option('--seed <n>', "of the task's samples and of noise", legal('--seed', integer(0)), 0)
   .option(
     '--mode <mode>',
-    `${MODES.join(', ')}; by default the one the model was trained in`,
-    legal('--mode', choice(...MODES)),
+    `${MODE.legal}; by default the one the model was trained in`,
+    legal('--mode', MODE),
   )
   .option('--latents <n>', 'thoughts a sample instead of those trained', legal('--latents', integer(0)))
   .option(
@@ -126,8 +129,7 @@ await runMain(async () => {
   const flags = parseFlags<Flags>(program, process.argv.slice(2));
   if (!flags) return;
   checkFlags(flags);
-  const { config, weights, tokenizer: text } = await readModel(files, flags.model);
-  const tokenizer = tokenizerOf(text, config, flags.model);
+  const { config, weights, tokenizer } = openModel(await readModel(files, flags.model), flags.model);
   const asking = askingOf(config, flags, flags.model);
   const { samples, where } = await samplesOf(flags);
   checkSamples(samples, tokenizer, asking, config, where);

@@ -12,6 +12,13 @@ export interface Row {
   /** Index of the first latent, -1 without latents. Latent columns hold the latent token's id. */
   readonly latentStart: number;
   readonly latents: number;
+  /** Columns that hold the latent token too, but read it like any other: pauses, of which nothing is fed back. */
+  readonly pauses?: { readonly start: number; readonly count: number };
+}
+
+/** Columns of a prompt that say nothing: latents, or pauses in their place. They count as generated tokens. */
+export function silentIn({ latents, pauses }: Prompt): number {
+  return latents + (pauses?.count ?? 0);
 }
 
 /** What comes before the text that the model is to write; a Row without labels. */

@@ -37,9 +37,12 @@ export function overAll(control: ControlName): Control {
 
 export const NO_CONTROL = overAll('none');
 
-/** Every control over all of `thoughts` thoughts, then each that can be over each thought alone. */
-export function everyControl(thoughts: number): Control[] {
-  if (thoughts === 0) return [NO_CONTROL];
+/**
+ * Every control over all of `thoughts` thoughts, then each that can be over each thought alone. Pauses, `silent` columns
+ * of which nothing is fed back, can only be taken out.
+ */
+export function everyControl(thoughts: number, silent = thoughts): Control[] {
+  if (thoughts === 0) return silent > 0 ? [NO_CONTROL, overAll('no-latent')] : [NO_CONTROL];
   const alone = FEEDS.flatMap(control =>
     Array.from({ length: thoughts }, (_, i): Control => ({ control, thought: i + 1 })),
   );

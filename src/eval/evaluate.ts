@@ -1,6 +1,6 @@
 // Exact match on unseen samples: greedy generation, and the answer after the marker compared token by token.
 // Knows samples, rows, generation and controls; knows no trainer and no report.
-import { collatePrompts, type Prompt } from '../data/batch.ts';
+import { collatePrompts, type Prompt, silentIn } from '../data/batch.ts';
 import { type CurriculumOptions, type Mode, promptOf, rowOf, withoutLatents } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -28,6 +28,7 @@ export interface Outcome {
   readonly sample: Sample;
   /** All that it wrote, latents not included. */
   readonly tokens: readonly number[];
+  /** Latents, or pauses in their place. */
   readonly latents: number;
   readonly correct: boolean;
   /** Whether it was to write all steps of its reasoning, and not only those that thoughts have not replaced. */
@@ -40,7 +41,7 @@ export interface Evaluation {
   /** In the order of the samples. */
   readonly outcomes: readonly Outcome[];
   readonly exactMatch: number;
-  /** Mean of tokens written (the end token included) plus latents. */
+  /** Mean of tokens written (the end token included) plus latents or pauses. */
   readonly tokensPerSample: number;
   readonly secondsPerSample: number;
 }
@@ -81,7 +82,7 @@ export async function evaluate(
 }
 
 /**
- * The control `no-latent`: the same prompt with its latents taken out, and the answer asked for at once: a model left
+ * The control `no-latent`: the same prompt with its latents (or pauses) taken out, and the answer asked for at once: a model left
  * alone would write its thoughts out instead and be right (0.99 of the time after one run). So where no written step
  * is due the marker before the answer is part of the prompt, and only as much is read as the right text is long.
  */
@@ -118,7 +119,7 @@ export async function answer(
     for (const [b, index] of part.entries()) {
       const { sample, given, text, cut } = asks[index]!;
       const tokens = [...given, ...made.tokens[b]!];
-      const { latents } = prompts[index]!;
+      const latents = silentIn(prompts[index]!);
       written += made.tokens[b]!.length + (made.ended[b] ? 1 : 0) + latents;
       const correct = cut
         ? isAnswer(tokens.slice(0, text.length - 1), sample, tokenizer)
@@ -150,14 +151,15 @@ function questionOf({ tokens, latents, latentStart }: Prompt): readonly number[]
 
 /** Whether a right text has all steps of the sample. */
 function writesAll(text: readonly number[], { steps }: Sample, tokenizer: Tokenizer): boolean {
-  const all = steps.reduce((sum, step) => sum + tokenizer.encode(step).length, 0);
+  const all = steps.reduce((sum, step) => sum + tokenizer.encodePart('step', step).length, 0);
   return text.lastIndexOf(tokenizer.marker) >= all;
 }
 
-/** Whether the tokens after the last `###` are the sample's answer. */
+/** Whether the text after the last `###` is the sample's answer: the same text, whichever tokens it was written in. */
 export function isAnswer(tokens: readonly number[], { answer }: Sample, tokenizer: Tokenizer): boolean {
   const marker = tokens.lastIndexOf(tokenizer.marker);
-  return marker >= 0 && tokens.slice(marker + 1).join() === tokenizer.encode(answer).join();
+  const text = (ids: readonly number[]): string => tokenizer.decode(ids).trim();
+  return marker >= 0 && text(tokens.slice(marker + 1)) === text(tokenizer.encodePart('answer', answer));
 }
 
 /** The `count` likeliest tokens of a thought, likeliest first. */

@@ -116,7 +116,7 @@ function withThoughts(k: number, endMarker: EndMarker): { stage: number; curricu
 function answerAfter(sample: Sample, tokenizer: Tokenizer, k: number, endMarker: EndMarker): Ask {
   const { stage, curriculum } = withThoughts(k, endMarker);
   const prompt = promptOf(sample, tokenizer, 'coconut', stage, curriculum);
-  const text = [tokenizer.marker, ...tokenizer.encode(sample.answer), tokenizer.eos];
+  const text = [tokenizer.marker, ...tokenizer.encodePart('answer', sample.answer), tokenizer.eos];
   return { sample, prompt, text, given: [tokenizer.marker], cut: false };
 }
 

@@ -11,14 +11,8 @@ import { Parameters } from '../model/parameters.ts';
 import { type Control, checkControl, controlFeed, NO_CONTROL } from './control.ts';
 import { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 import { generate } from './generate.ts';
-import {
-  type Asking,
-  type AskingFlags,
-  askingOf,
-  checkSamples,
-  promptFor,
-  tokenizerOf,
-} from './prompting.ts';
+import { openModel } from './open.ts';
+import { type Asking, type AskingFlags, askingOf, checkSamples, promptFor } from './prompting.ts';
 
 export interface AskOptions extends AskingFlags {
   /** Most tokens to write, the end token included; 64 by default. */
@@ -52,9 +46,10 @@ export class Reasoner {
   readonly tokenizer: Tokenizer;
 
   /** Copies the weights to `gpu`. Throws UserError where the files do not fit together, GpuOutOfMemoryError. */
-  constructor(gpu: Gpu, { config, weights, tokenizer }: ModelFiles, name: string) {
+  constructor(gpu: Gpu, files: ModelFiles, name: string) {
+    const { config, weights, tokenizer } = openModel(files, name);
     this.name = name;
-    this.tokenizer = tokenizerOf(tokenizer, config, name);
+    this.tokenizer = tokenizer;
     const parameters = new Parameters(gpu, config);
     parameters.load(weights);
     this.model = new Gpt(parameters);

@@ -1,5 +1,6 @@
 // A model's whole evaluation: exact match, controls, what is inside, thoughts by need; as an object and as text. Knows
 // what is measured; knows no files and no command line.
+import { silentIn } from '../data/batch.ts';
 import { promptOf } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -35,19 +36,10 @@ export interface ReportOptions extends Asking {
   readonly batch: number;
   /** Of the control `noise`. */
   readonly seed: number;
-  /** Those named, or all that there are. */
-  readonly controls: readonly Control[] | 'all';
+  /** Those named, all that there are, or all that are over all thoughts. */
+  readonly controls: readonly Control[] | 'all' | 'over all';
   readonly inspect: boolean;
   readonly halt: (Halt & { readonly maxThoughts: number | undefined }) | undefined;
-}
-
-/** Of any sample's prompt. */
-export function mostThoughts(
-  samples: readonly Sample[],
-  tokenizer: Tokenizer,
-  { mode, stage, curriculum }: Asking,
-): number {
-  return Math.max(...samples.map(sample => promptOf(sample, tokenizer, mode, stage, curriculum).latents));
 }
 
 /** Throws UserError where the model cannot be asked so. */
@@ -58,15 +50,18 @@ export async function evaluationReport(
   { controls: named, inspect: inspected, halt, seed, ...asked }: ReportOptions,
 ): Promise<EvaluationReport> {
   const { mode, stage, curriculum, batch } = asked;
-  const thoughts = mostThoughts(samples, tokenizer, asked);
-  const controls = named === 'all' ? everyControl(thoughts) : named;
-  for (const control of controls) checkControl(control, thoughts, samples.length);
+  const prompts = samples.map(sample => promptOf(sample, tokenizer, mode, stage, curriculum));
+  const thoughts = Math.max(...prompts.map(({ latents }) => latents));
+  const silent = Math.max(...prompts.map(silentIn));
+  const controls = typeof named === 'string' ? controlsFor(named, thoughts, silent, samples.length) : named;
+  for (const control of controls)
+    checkControl(control, control.control === 'no-latent' ? silent : thoughts, samples.length);
   if (halt && thoughts === 0 && halt.maxThoughts === undefined)
     throw new UserError(`a ${mode} model has no thoughts to halt: give their most`);
 
   const whole = await evaluate(model, tokenizer, samples, asked);
   const without =
-    thoughts > 0
+    silent > 0
       ? await evaluate(model, tokenizer, samples, { ...asked, control: overAll('no-latent') })
       : null;
   const controlled: ControlResult[] = [];
@@ -94,6 +89,19 @@ export async function evaluationReport(
         })
       : null,
   };
+}
+
+function controlsFor(
+  which: 'all' | 'over all',
+  thoughts: number,
+  silent: number,
+  samples: number,
+): Control[] {
+  const every = everyControl(thoughts, silent);
+  if (which === 'all') return every;
+  if (silent === 0) return [];
+  // One sample has no other to be shuffled with.
+  return every.filter(({ control, thought }) => thought === null && (control !== 'shuffle' || samples > 1));
 }
 
 /** The report for a terminal. */

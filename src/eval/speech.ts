@@ -42,7 +42,7 @@ export function speechAfter(
   const form = formOf(sample);
   const lead = leadOf(step ?? sample.answer, form, step !== undefined && stage > 0);
   const marker = step === undefined ? [tokenizer.marker] : [];
-  const tokens = [...prompt.tokens, ...marker, ...tokenizer.encode(lead)];
+  const tokens = [...prompt.tokens, ...marker, ...saidIn(asks, lead, tokenizer)];
   const hops = form === 'words' ? stage + 1 : Math.max(1, stage);
   return { prompt: { ...prompt, tokens }, asks, depth: asks === 'step' ? hops : 0, lead };
 }
@@ -97,7 +97,7 @@ export async function nameValues(
   names: readonly (readonly string[])[],
   options: SpeechOptions,
 ): Promise<Float64Array[]> {
-  const spelt = speeches.map(({ lead }, i) => names[i]!.map(name => spelling(name, lead, tokenizer)));
+  const spelt = speeches.map((speech, i) => names[i]!.map(name => spelling(name, speech, tokenizer)));
   const begun = spelt.flatMap((all, i) => {
     const keys = new Set(
       all.flatMap(tokens => tokens.slice(1).map((_, end) => tokens.slice(0, end + 1).join())),
@@ -119,8 +119,15 @@ export async function nameValues(
 }
 
 /** The tokens that a name adds to the text before it. */
-function spelling(name: string, lead: string, tokenizer: Tokenizer): number[] {
-  return tokenizer.encode(lead === '' ? name : `${lead} ${name}`).slice(tokenizer.encode(lead).length);
+function spelling(name: string, { asks, lead }: Speech, tokenizer: Tokenizer): number[] {
+  const before = saidIn(asks, lead, tokenizer).length;
+  return saidIn(asks, lead === '' ? name : `${lead} ${name}`, tokenizer).slice(before);
+}
+
+/** The beginning of a step or of an answer, as tokens. */
+function saidIn(asks: Speech['asks'], text: string, tokenizer: Tokenizer): number[] {
+  if (text === '') return [];
+  return asks === 'answer' ? tokenizer.encodePart('answer', text) : tokenizer.encode(text);
 }
 
 /** In float64, so that what differs little can be told apart. */

@@ -3,7 +3,7 @@
 import { UserError } from '../errors.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
 
-/** A GPT-2 with a tied LM head. Token ids are undefined where config.json does not give them. */
+/** A GPT-2. Token ids are undefined where config.json does not give them. */
 export interface ModelConfig {
   /** V */
   readonly vocabSize: number;
@@ -17,6 +17,8 @@ export interface ModelConfig {
   /** Width of the MLP's hidden layer; 4·C where config.json says null. */
   readonly inner: number;
   readonly layerNormEpsilon: number;
+  /** The LM head has weights of its own; absent: it is the token embedding (`tie_word_embeddings`). */
+  readonly ownHead?: true;
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number | undefined;
   readonly padTokenId: number | undefined;
@@ -36,7 +38,12 @@ export interface Reasoning {
   readonly maxLatentStage: number;
   readonly padLatents: boolean;
   readonly endMarker: 'latents' | 'always';
+  /** Only where steps faded token by token. */
+  readonly icotTokens?: number;
 }
+
+/** The parameter of an LM head of its own. */
+export const HEAD = 'lm_head.weight';
 
 export type NamedShape = readonly [name: string, shape: readonly number[]];
 
@@ -44,7 +51,6 @@ export type NamedShape = readonly [name: string, shape: readonly number[]];
 const FIXED = {
   model_type: 'gpt2',
   activation_function: 'gelu_new',
-  tie_word_embeddings: true,
   scale_attn_weights: true,
   scale_attn_by_inverse_layer_idx: false,
   reorder_and_upcast_attn: false,
@@ -63,6 +69,9 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
       throw new UserError(`${fileName}: ${key} is ${show(json[key])}, only ${show(value)} is supported`);
     }
   }
+  const tied = json.tie_word_embeddings ?? true;
+  if (typeof tied !== 'boolean')
+    throw new UserError(`${fileName}: tie_word_embeddings must be true or false, got ${show(tied)}`);
   const vocabSize = size(json, 'vocab_size', fileName);
   const width = size(json, 'n_embd', fileName);
   const heads = size(json, 'n_head', fileName);
@@ -86,6 +95,7 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
     heads,
     inner: json.n_inner === undefined || json.n_inner === null ? 4 * width : size(json, 'n_inner', fileName),
     layerNormEpsilon: epsilon,
+    ...(!tied && { ownHead: true as const }),
     bosTokenId: id('bos_token_id'),
     eosTokenId: id('eos_token_id'),
     padTokenId: id('pad_token_id'),
@@ -110,6 +120,7 @@ export function formatConfig(config: ModelConfig): string {
   const json = {
     architectures: ['GPT2LMHeadModel'],
     ...FIXED,
+    tie_word_embeddings: !config.ownHead,
     vocab_size: config.vocabSize,
     n_positions: config.positions,
     n_ctx: config.positions,
@@ -136,6 +147,7 @@ export function formatConfig(config: ModelConfig): string {
       max_latent_stage: config.reasoning.maxLatentStage,
       pad_latents: config.reasoning.padLatents,
       end_marker: config.reasoning.endMarker,
+      icot_tokens: config.reasoning.icotTokens,
     },
   };
   return `${JSON.stringify(json, null, 2)}\n`;
@@ -164,6 +176,7 @@ function reasoningFrom(json: Json | undefined, fileName: string): Reasoning | un
     maxLatentStage: count('max_latent_stage'),
     padLatents,
     endMarker,
+    ...(json.icot_tokens !== undefined && { icotTokens: count('icot_tokens') }),
   };
 }
 
@@ -186,7 +199,7 @@ export function latentIds(
 
 /**
  * Every parameter by its Hugging Face name, in the order in which files and optimizers keep them.
- * Matrices are [in, out] (GPT-2's Conv1D); the LM head is `transformer.wte.weight` and has no row of its own.
+ * Matrices are [in, out] (GPT-2's Conv1D), but a head is [V, C] like the token embedding: as that, where it is tied.
  */
 export function parameterShapes(config: ModelConfig): NamedShape[] {
   const { vocabSize: V, positions, width: C, inner } = config;
@@ -207,6 +220,7 @@ export function parameterShapes(config: ModelConfig): NamedShape[] {
     affine(`${block}.mlp.c_proj`, [inner, C]);
   }
   affine('transformer.ln_f', [C]);
+  if (config.ownHead) shapes.push([HEAD, [V, C]]);
   return shapes;
 }
 

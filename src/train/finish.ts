@@ -3,11 +3,10 @@
 import type { Mode } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import { CONTROLS, overAll } from '../eval/control.ts';
 import { type Evaluation, evaluate, topTokens } from '../eval/evaluate.ts';
 import { type Detail, inspect } from '../eval/inspect.ts';
 import type { NodeValues } from '../eval/nodes.ts';
-import { evaluationReport, mostThoughts } from '../eval/report.ts';
+import { evaluationReport } from '../eval/report.ts';
 import type { Files } from '../files.ts';
 import { parameterCount } from '../model/config.ts';
 import { writeModel } from '../model/folder.ts';
@@ -43,12 +42,9 @@ export async function finishArm(
   const { mode } = plan;
   const asking = { mode, stage, curriculum };
   const batch = evalBatch(model.config.positions);
-  // One sample has no other to be shuffled with.
-  const names = CONTROLS.filter(name => name !== 'shuffle' || test.length > 1);
-  const controls = mostThoughts(test, tokenizer, asking) > 0 ? names.map(overAll) : [];
   const whole = await evaluationReport(model, tokenizer, test, {
     ...{ ...asking, batch, seed: options.seed },
-    ...{ controls, inspect: false, halt: undefined },
+    ...{ controls: 'over all', inspect: false, halt: undefined },
   });
   const some = test.slice(0, INSPECTED);
   const shown = await evaluate(model, tokenizer, some, { ...asking, batch, thoughts: true });
@@ -61,6 +57,8 @@ export async function finishArm(
     seed: options.seed,
     samples: position.samples,
     steps: position.step,
+    stage,
+    lastStage: trained.lastStage,
     trainSeconds: trained.trainSeconds,
     stepSeconds: trained.stepSeconds,
     peakBytes: trained.peakBytes,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { collatePrompts, type Prompt } from '../../src/data/batch.ts';
 import type { Sample } from '../../src/data/sample.ts';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import {
   CONTROLS,
   type Control,
@@ -178,7 +178,7 @@ describe('rows as long as others', () => {
 });
 
 describe('evaluation under a control', () => {
-  const tokenizer = Tokenizer.fromWords('a b c d e f g h i j k ?'.split(' '));
+  const tokenizer = WordTokenizer.fromWords('a b c d e f g h i j k ?'.split(' '));
   const letters = 'a b c d e f g h i j k'.split(' ');
   const samples = Array.from({ length: 5 }, (_, i): Sample => {
     const step = letters[(3 * i + 1) % 11]!;

@@ -4,7 +4,7 @@ import { collatePrompts, type Prompt } from '../../src/data/batch.ts';
 import type { CurriculumOptions } from '../../src/data/curriculum.ts';
 import { prosqaMiniSample, prosqaMiniWords } from '../../src/data/prosqa-mini.ts';
 import type { Sample } from '../../src/data/sample.ts';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import { evaluate } from '../../src/eval/evaluate.ts';
 import { generate } from '../../src/eval/generate.ts';
 import { evaluateHalting, type HaltRule } from '../../src/eval/halt.ts';
@@ -22,7 +22,7 @@ import { testGpu } from '../device.ts';
 
 const gpu = await testGpu();
 const graphs = { nodes: 9, hops: [2, 2], maxEdges: null } as const;
-const tokenizer = Tokenizer.fromWords(prosqaMiniWords(graphs));
+const tokenizer = WordTokenizer.fromWords(prosqaMiniWords(graphs));
 const samples = Array.from({ length: 7 }, (_, i) => prosqaMiniSample(3, i, graphs));
 const config = configFor(tokenizer, { width: 24, heads: 3, layers: 2 }, 64);
 const weights = initialWeights(config, 'matched', 4);
@@ -68,7 +68,7 @@ describe('made to speak', () => {
       steps: ['Tom is a bompus.', 'Every bompus is a dumpus.', 'Every dumpus is a gorpus.'],
       answer: 'Tom is a gorpus.',
     };
-    const words = Tokenizer.fromSamples([sample]);
+    const words = WordTokenizer.fromSamples([sample]);
     expect([0, 1, 2, 3].map(stage => spoken(sample, stage, words))).toEqual([
       { text: 'Q <|start-latent|> Tom is a', asks: 'step', depth: 1 },
       { text: 'Q <|start-latent|> <|latent|> <|end-latent|> Every', asks: 'step', depth: 1 },

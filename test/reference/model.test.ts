@@ -74,7 +74,11 @@ const plans = fc.record({
 type Plan = typeof plans extends fc.Arbitrary<infer P> ? P : never;
 
 /** Each row has its own number of latents, or all have the plan's. */
-function build(plan: Plan, counts: 'mixed' | 'equal'): { model: ReferenceModel; batch: ReferenceBatch } {
+function build(
+  plan: Plan,
+  counts: 'mixed' | 'equal',
+  tied = true,
+): { model: ReferenceModel; batch: ReferenceBatch } {
   const [H, D] = plan.heads as [number, number];
   const config: ReferenceConfig = {
     n_layer: plan.n_layer,
@@ -84,6 +88,7 @@ function build(plan: Plan, counts: 'mixed' | 'equal'): { model: ReferenceModel; 
     n_positions: 16,
     layer_norm_epsilon: 0.1,
     latent_token_id: 3,
+    tie_word_embeddings: tied,
   };
   const random = uniform(plan.seed);
   const rows = plan.rows.map(row => ({ ...row, latents: counts === 'equal' ? plan.latents : row.latents }));
@@ -121,6 +126,16 @@ describe('against finite differences', () => {
         checkByDifferences(model, batch, 'full');
       }),
       { seed: 1, numRuns: 25 },
+    );
+  });
+
+  test('full, with a head that has weights of its own', () => {
+    fc.assert(
+      fc.property(plans, plan => {
+        const { model, batch } = build(plan, 'mixed', false);
+        checkByDifferences(model, batch, 'full');
+      }),
+      { seed: 4, numRuns: 10 },
     );
   });
 

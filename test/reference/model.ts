@@ -31,6 +31,8 @@ export interface ReferenceConfig {
   readonly n_positions: number;
   readonly layer_norm_epsilon: number;
   readonly latent_token_id: number;
+  /** false: the head has weights of its own, `lm_head.weight`; else it is the token embedding. */
+  readonly tie_word_embeddings?: boolean;
 }
 
 /** Arrays [B][T] as in a parity batch file: labels unshifted with -100 for none, mask 0 at pads on either side. */
@@ -97,6 +99,7 @@ export function parameterShapes(config: ReferenceConfig): Map<string, readonly n
     addLinear(`h.${layer}.mlp.c_proj`, inner, C);
   }
   addNorm('ln_f');
+  if (config.tie_word_embeddings === false) shapes.set('lm_head.weight', [V, C]);
   return shapes;
 }
 
@@ -178,12 +181,14 @@ export function forward(
   });
 }
 
-/** Logits [V] of a hidden state [C]: the head is the token embedding. */
+const headOf = (weights: Weights) => weights.get('lm_head.weight') ?? weights.get('transformer.wte.weight')!;
+
+/** Logits [V] of a hidden state [C]. */
 export function logits(model: ReferenceModel, hidden: Float64Array): Float64Array {
   const { vocab_size: V, n_embd: C } = model.config;
-  const wte = model.weights.get('transformer.wte.weight')!;
+  const head = headOf(model.weights);
   return Float64Array.from({ length: V }, (_, v) =>
-    row(wte, v, C).reduce((dot, weight, i) => dot + weight * hidden[i]!, 0),
+    row(head, v, C).reduce((dot, weight, i) => dot + weight * hidden[i]!, 0),
   );
 }
 
@@ -220,7 +225,8 @@ export function backward(
   const grads: Weights = new Map();
   for (const [name, weight] of model.weights) grads.set(name, new Float64Array(weight.length));
   const constant = constantColumns(model, batch, window);
-  const wte = model.weights.get('transformer.wte.weight')!;
+  const head = headOf(model.weights);
+  const dHead = headOf(grads);
   const dWte = grads.get('transformer.wte.weight')!;
   const dWpe = grads.get('transformer.wpe.weight')!;
   const labels = labelCount(batch);
@@ -235,14 +241,14 @@ export function backward(
       if (!column) continue;
       const label = labelAt(batch, b, t);
       if (label !== undefined) {
-        // logits = hidden·wteᵀ; loss = -log softmax(logits)[label] / labels. The head itself is always recorded.
+        // logits = hidden·headᵀ; loss = -log softmax(logits)[label] / labels. The head itself is always recorded.
         const dLogits = softmax(logits(model, column.hidden)).map(
           (p, v) => (p - (v === label ? 1 : 0)) / labels,
         );
         dLogits.forEach((d, v) => {
           for (let i = 0; i < C; i++) {
-            dWte[v * C + i]! += d * column.hidden[i]!;
-            dHidden[t]![i]! += d * wte[v * C + i]!;
+            dHead[v * C + i]! += d * column.hidden[i]!;
+            dHidden[t]![i]! += d * head[v * C + i]!;
           }
         });
       }
