@@ -9,9 +9,11 @@ import { gatherRows } from './gather-rows.ts';
 import { gelu } from './gelu.ts';
 import { layernorm } from './layernorm.ts';
 import { linear } from './linear.ts';
+import { lookup } from './lookup.ts';
 import { matmul } from './matmul.ts';
 import { mlp } from './mlp.ts';
 import { sliceRows } from './slice-rows.ts';
+import { softmax } from './softmax.ts';
 
 /** An op's row: whatever its inputs and attributes, it carries its backward. */
 type Row<T> = T extends Op<infer I, infer A, infer S> ? Op<I, A, S> : never;
@@ -28,7 +30,9 @@ export const ops = table({
   gelu,
   layernorm,
   linear,
+  lookup,
   matmul,
   mlp,
   'slice-rows': sliceRows,
+  softmax,
 });

@@ -7,9 +7,11 @@ import { embeddingCase } from './embedding.ts';
 import { gatherRowsCase } from './gather-rows.ts';
 import { geluCase } from './gelu.ts';
 import { layernormCase } from './layernorm.ts';
+import { lookupCase } from './lookup.ts';
 import { linearCase, matmulCase } from './matmul.ts';
 import { mlpCase } from './mlp.ts';
 import { sliceRowsCase } from './slice-rows.ts';
+import { softmaxCase } from './softmax.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: each row has its own dimensions and attributes.
 export const cases: readonly OpCase<any, any>[] = [
@@ -21,7 +23,9 @@ export const cases: readonly OpCase<any, any>[] = [
   geluCase,
   layernormCase,
   linearCase,
+  lookupCase,
   matmulCase,
   mlpCase,
   sliceRowsCase,
+  softmaxCase,
 ];
