@@ -3,6 +3,7 @@
 import type { Op } from '../tape.ts';
 import { add } from './add.ts';
 import { attention } from './attention.ts';
+import { concatRows } from './concat-rows.ts';
 import { crossEntropy } from './cross-entropy.ts';
 import { embedding } from './embedding.ts';
 import { gatherRows } from './gather-rows.ts';
@@ -24,6 +25,7 @@ const table = <T extends Table<T>>(rows: T): T => rows;
 export const ops = table({
   add,
   attention,
+  'concat-rows': concatRows,
   'cross-entropy': crossEntropy,
   embedding,
   'gather-rows': gatherRows,

@@ -2,6 +2,7 @@
 import { addCase } from './add.ts';
 import { attentionCase } from './attention.ts';
 import type { OpCase } from './case.ts';
+import { concatRowsCase } from './concat-rows.ts';
 import { crossEntropyCase } from './cross-entropy.ts';
 import { embeddingCase } from './embedding.ts';
 import { gatherRowsCase } from './gather-rows.ts';
@@ -17,6 +18,7 @@ import { softmaxCase } from './softmax.ts';
 export const cases: readonly OpCase<any, any>[] = [
   addCase,
   attentionCase,
+  concatRowsCase,
   crossEntropyCase,
   embeddingCase,
   gatherRowsCase,
