@@ -1,5 +1,6 @@
 // Trains a model that reasons in latent space, evaluates it on unseen samples and reports: config → data → model →
 // loop → report. `node train.ts --help` shows every option.
+import { adapterTitle } from './src/gpu/describe.ts';
 import { nodeCache as cache } from './src/platform/cache.ts';
 import { nodeFiles as files } from './src/platform/files.ts';
 import { onInterrupt, runMain } from './src/platform/main.ts';
@@ -60,7 +61,7 @@ await runMain(async () => {
         samples.push(...(await readSamples(dir, files)));
         continue;
       }
-      const plan = { mode, dir, samples: results[0]?.samples ?? null, finished: [...results] };
+      const plan = { mode, dir, samples: results[0]?.samples ?? options.samples, finished: [...results] };
       const around = { gpu, files, progress, metricsPath, ceiling, tuning, stopping };
       const start = from?.trainer.arm === mode ? from : undefined;
       const trained = await trainArm(plan, setup, options, around, start);
@@ -75,8 +76,7 @@ await runMain(async () => {
 
     const earlier = from ? [from.trainer.seconds, ...from.trainer.finished.map(arm => arm.trainSeconds)] : [];
     const seconds = (performance.now() - begun) / 1000 + earlier.reduce((a, b) => a + b, 0);
-    const { vendor, architecture, description } = gpu.info;
-    const run = { adapter: `${vendor} ${architecture} (${description})`, seconds, arms: results };
+    const run = { adapter: adapterTitle(gpu.info), seconds, arms: results };
     await writeReport(run, samples, options, files, readPlotLibrary());
     console.log(`${resultsTable(results)}\n${out}/report.html shows the curves and the thoughts`);
   } finally {

@@ -6,10 +6,10 @@ import { show } from '../src/json.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
 import { runMain } from '../src/platform/main.ts';
 import { type AdapterChoice, openNodeGpu } from '../src/platform/node.ts';
-import { choice, path } from '../src/train/option-kinds.ts';
+import { choice, integer, path } from '../src/train/option-kinds.ts';
 import { command, legal, parseFlags } from '../tools/flags.ts';
 import { type Generation, measureGeneration } from './latents/generation.ts';
-import { SIZES } from './latents/rows.ts';
+import { MOST_LATENTS, SIZES, sizeWith } from './latents/rows.ts';
 import { measureScaling } from './latents/scaling.ts';
 import type { Rounds } from './latents/steady.ts';
 import { type Figures, markdown } from './latents/tables.ts';
@@ -22,6 +22,7 @@ type Part = (typeof PARTS)[number];
 
 interface Flags {
   readonly only?: readonly Part[];
+  readonly latents?: number;
   readonly quick?: boolean;
   readonly json?: string;
   readonly adapter: AdapterChoice;
@@ -40,6 +41,11 @@ bench/results/<adapter>.md.`;
 const program = command('latents', 'Measures what thoughts cost in training and in generation.')
   .name('node bench/latents.ts')
   .option('--only <parts>', `some of ${PARTS.join(', ')}, separated by commas`, parts)
+  .option(
+    '--latents <n>',
+    `with --only tax: of so many thoughts, at most ${MOST_LATENTS}, at the pointer preset's size`,
+    legal('--latents', integer(0, MOST_LATENTS)),
+  )
   .option('--quick', 'few rounds and a small batch, to try the bench itself: keeps no results')
   .option('--json <file>', 'also write all figures as JSON', legal('--json', path('file')))
   .option(
@@ -53,6 +59,8 @@ const program = command('latents', 'Measures what thoughts cost in training and 
 await runMain(async () => {
   const flags = parseFlags<Flags>(program, process.argv.slice(2));
   if (!flags) return;
+  if (flags.latents !== undefined && flags.only?.join() !== 'tax')
+    throw new UserError('--latents goes with --only tax: the other measurements have numbers of their own');
   const { gpu, summary, close } = await openNodeGpu(flags.adapter);
   try {
     console.log(summary);
@@ -71,14 +79,15 @@ await runMain(async () => {
 });
 
 /** Measures what is asked for, and prints each measurement when it is done. */
-async function measure(gpu: Gpu, { only = PARTS, quick = false }: Flags): Promise<Figures> {
+async function measure(gpu: Gpu, { only = PARTS, latents, quick = false }: Flags): Promise<Figures> {
   const batch = quick ? 4 : 32;
   const rounds = (least: number, seconds: number): Rounds =>
     quick ? { least: 1, most: 1, seconds: 0 } : { least, most: 25, seconds };
   const figures: { -readonly [K in keyof Figures]: Figures[K] } = {};
   if (only.includes('tax')) {
     const tax: Tax[] = [];
-    for (const size of Object.values(SIZES)) tax.push(await measureTax(gpu, size, batch, rounds(5, 15)));
+    const sizes = latents === undefined ? Object.values(SIZES) : [sizeWith(latents)];
+    for (const size of sizes) tax.push(await measureTax(gpu, size, batch, rounds(5, 15), 3, latents));
     print({ tax });
     figures.tax = tax;
   }

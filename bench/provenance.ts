@@ -30,7 +30,8 @@ export function commit(): string {
     execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   try {
     // Results are written by the runs themselves, so that they differ says nothing of what was measured.
-    const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/results') !== '';
+    const aside = ['bench/results', 'results', 'docs/results'].map(folder => `:!${folder}`);
+    const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ...aside) !== '';
     return `${git('rev-parse', '--short=10', 'HEAD')}${changed ? ' with changes' : ''}`;
   } catch {
     return 'unknown'; // An unpacked archive, or no git.

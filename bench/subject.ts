@@ -43,7 +43,7 @@ interface Made {
 export function prepare(gpu: Gpu, row: AnyCase, dims: Dims, variant?: string): Prepared {
   const { op } = row;
   const random = seeded(1);
-  const cpuAttrs = row.cpuAttrs(dims, random);
+  const cpuAttrs = row.benchAttrs?.(dims, random) ?? row.cpuAttrs(dims, random);
   const values = row.inputs(dims, random, cpuAttrs);
   const expected = row.forward(values, cpuAttrs);
   const dValues = normal(expected.shape, random);

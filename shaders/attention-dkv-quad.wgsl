@@ -1,13 +1,14 @@
 // attention-dkv.wgsl with queries shared by the four lanes of a quad, as attention-forward-quad.wgsl explains:
-// a lane has its own key, loads one record of a block of four queries, and after swap j holds that of record
+// a lane has its own Q keys, loads one record of a block of four queries, and after swap j holds that of record
 // r0 + (l^j).
-// Grid: one workgroup a (tile of WG keys, row b, head h), heads fastest. Surplus lanes repeat the last key and
-// don't store.
+// Grid: one workgroup a (tile of WG·Q keys, row b, head h), heads fastest. Surplus keys repeat the last one
+// and aren't stored.
 enable subgroups;
 
 const D = 16u; // a multiple of 4
 const D4 = D / 4u;
 const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
+const Q = 1u; // keys a lane
 const ADD = false; // dqkv is added to
 
 struct Params {
@@ -37,55 +38,51 @@ fn main(
   let C4 = p.H * D4;
   let h = group % p.H;
   let b = group / p.H % p.B;
-  let tile = p.t0 + group / (p.H * p.B) * WG;
+  let tile = p.t0 + group / (p.H * p.B) * (WG * Q);
   if (tile >= p.t1) { return; }
   let lane = sid & 3u;
-  let s = tile + (lid & ~3u) + lane;
-  let key = (min(s, p.t1 - 1u) * p.B + b) * 3u * C4 + C4 + h * D4;
+  let s = tile + (lid & ~3u) + lane; // the lane's first key
 
-  var k: array<f32, D>;
-  var v: array<f32, D>;
+  var k: array<f32, Q * D>;
+  var v: array<f32, Q * D>;
+  var dk: array<f32, Q * D>;
+  var dv: array<f32, Q * D>;
   var q: array<f32, D>;
   var g: array<f32, D>; // dOut
-  var dk: array<f32, D>;
-  var dv: array<f32, D>;
+  var rFirst: array<u32, Q>; // the first record that sees this key; a pad key is seen by none
+  var x: array<f32, 4u * Q>; // scores
+  var y: array<f32, 4u * Q>; // dOut·v, then dScore
+  var lse: array<f32, 4>;
+  var delta: array<f32, 4>;
   // @unroll
-  for (var d = 0u; d < D4; d++) {
-    let four = qkv[key + d];
-    k[4u * d] = four.x;
-    k[4u * d + 1u] = four.y;
-    k[4u * d + 2u] = four.z;
-    k[4u * d + 3u] = four.w;
-  }
-  // @unroll
-  for (var d = 0u; d < D4; d++) {
-    let four = qkv[key + C4 + d];
-    v[4u * d] = four.x;
-    v[4u * d + 1u] = four.y;
-    v[4u * d + 2u] = four.z;
-    v[4u * d + 3u] = four.w;
-  }
-  // @unroll
-  for (var d = 0u; d < D; d++) {
-    dk[d] = 0.0;
-    dv[d] = 0.0;
+  for (var i = 0u; i < Q; i++) {
+    let key = (min(s + i * WG, p.t1 - 1u) * p.B + b) * 3u * C4 + C4 + h * D4;
+    // @unroll
+    for (var d = 0u; d < D4; d++) {
+      let four = qkv[key + d];
+      k[i * D + 4u * d] = four.x;
+      k[i * D + 4u * d + 1u] = four.y;
+      k[i * D + 4u * d + 2u] = four.z;
+      k[i * D + 4u * d + 3u] = four.w;
+    }
+    // @unroll
+    for (var d = 0u; d < D4; d++) {
+      let four = qkv[key + C4 + d];
+      v[i * D + 4u * d] = four.x;
+      v[i * D + 4u * d + 1u] = four.y;
+      v[i * D + 4u * d + 2u] = four.z;
+      v[i * D + 4u * d + 3u] = four.w;
+    }
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      dk[i * D + d] = 0.0;
+      dv[i * D + d] = 0.0;
+    }
+    rFirst[i] = select(p.end, max(s + i * WG, p.start) + p.shift, s + i * WG >= first[b]);
   }
 
-  // The first record that sees this lane's key. A pad key is seen by none.
-  let rFirst = select(p.end, max(s, p.start) + p.shift, s >= first[b]);
   for (var r0 = max(max(tile, first[b]), p.start) + p.shift; r0 < p.end; r0 += 4u) {
     let record = ((min(r0 + lane, p.end - 1u) * p.B + b) * p.H + h) * (2u * D4 + 1u);
-    let lse = records[record + 2u * D4].x;
-    let delta = records[record + 2u * D4].y;
-    var x0 = 0.0;
-    var x1 = 0.0;
-    var x2 = 0.0;
-    var x3 = 0.0;
-    // dOut·v
-    var y0 = 0.0;
-    var y1 = 0.0;
-    var y2 = 0.0;
-    var y3 = 0.0;
     // @unroll
     for (var d = 0u; d < D4; d++) {
       let four = records[record + d];
@@ -102,55 +99,79 @@ fn main(
       g[4u * d + 2u] = four.z;
       g[4u * d + 3u] = four.w;
     }
+    let last = records[record + 2u * D4];
+    lse[0] = last.x;
+    lse[1] = quadSwapX(last.x);
+    lse[2] = quadSwapY(last.x);
+    lse[3] = quadSwapDiagonal(last.x);
+    delta[0] = last.y;
+    delta[1] = quadSwapX(last.y);
+    delta[2] = quadSwapY(last.y);
+    delta[3] = quadSwapDiagonal(last.y);
     // @unroll
-    for (var d = 0u; d < D; d++) {
-      x0 += k[d] * q[d];
-      x1 += k[d] * quadSwapX(q[d]);
-      x2 += k[d] * quadSwapY(q[d]);
-      x3 += k[d] * quadSwapDiagonal(q[d]);
-      y0 += v[d] * g[d];
-      y1 += v[d] * quadSwapX(g[d]);
-      y2 += v[d] * quadSwapY(g[d]);
-      y3 += v[d] * quadSwapDiagonal(g[d]);
+    for (var i = 0u; i < 4u * Q; i++) {
+      x[i] = 0.0;
+      y[i] = 0.0;
     }
-    // Weights, 0 for the queries that do not see this key, then dScore.
-    let r1 = r0 + (lane ^ 1u);
-    let r2 = r0 + (lane ^ 2u);
-    let r3 = r0 + (lane ^ 3u);
-    let w0 = select(0.0, exp(x0 - lse), r0 + lane >= rFirst && r0 + lane < p.end);
-    let w1 = select(0.0, exp(x1 - quadSwapX(lse)), r1 >= rFirst && r1 < p.end);
-    let w2 = select(0.0, exp(x2 - quadSwapY(lse)), r2 >= rFirst && r2 < p.end);
-    let w3 = select(0.0, exp(x3 - quadSwapDiagonal(lse)), r3 >= rFirst && r3 < p.end);
-    y0 = w0 * (y0 - delta);
-    y1 = w1 * (y1 - quadSwapX(delta));
-    y2 = w2 * (y2 - quadSwapY(delta));
-    y3 = w3 * (y3 - quadSwapDiagonal(delta));
     // @unroll
     for (var d = 0u; d < D; d++) {
-      dk[d] += y0 * q[d] + y1 * quadSwapX(q[d]) + y2 * quadSwapY(q[d]) + y3 * quadSwapDiagonal(q[d]);
-      dv[d] += w0 * g[d] + w1 * quadSwapX(g[d]) + w2 * quadSwapY(g[d]) + w3 * quadSwapDiagonal(g[d]);
+      // @unroll
+      for (var i = 0u; i < Q; i++) {
+        x[4u * i] += k[i * D + d] * q[d];
+        x[4u * i + 1u] += k[i * D + d] * quadSwapX(q[d]);
+        x[4u * i + 2u] += k[i * D + d] * quadSwapY(q[d]);
+        x[4u * i + 3u] += k[i * D + d] * quadSwapDiagonal(q[d]);
+        y[4u * i] += v[i * D + d] * g[d];
+        y[4u * i + 1u] += v[i * D + d] * quadSwapX(g[d]);
+        y[4u * i + 2u] += v[i * D + d] * quadSwapY(g[d]);
+        y[4u * i + 3u] += v[i * D + d] * quadSwapDiagonal(g[d]);
+      }
+    }
+    // Weights, 0 for the queries that do not see a key, then dScore.
+    // @unroll
+    for (var i = 0u; i < Q; i++) {
+      // @unroll
+      for (var j = 0u; j < 4u; j++) {
+        let r = r0 + (lane ^ j);
+        x[4u * i + j] = select(0.0, exp(x[4u * i + j] - lse[j]), r >= rFirst[i] && r < p.end);
+        y[4u * i + j] = x[4u * i + j] * (y[4u * i + j] - delta[j]);
+      }
+    }
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      // @unroll
+      for (var i = 0u; i < Q; i++) {
+        dk[i * D + d] += y[4u * i] * q[d] + y[4u * i + 1u] * quadSwapX(q[d])
+          + y[4u * i + 2u] * quadSwapY(q[d]) + y[4u * i + 3u] * quadSwapDiagonal(q[d]);
+        dv[i * D + d] += x[4u * i] * g[d] + x[4u * i + 1u] * quadSwapX(g[d])
+          + x[4u * i + 2u] * quadSwapY(g[d]) + x[4u * i + 3u] * quadSwapDiagonal(g[d]);
+      }
     }
   }
 
-  if (s < p.t1) {
-    let at = ((s - p.t0) * p.B + b) * 3u * C4 + C4 + h * D4;
-    // dScore of queries that were not wanted is zero, and so is their dq.
-    if (!ADD && s < p.start) {
+  // @unroll
+  for (var i = 0u; i < Q; i++) {
+    if (s + i * WG < p.t1) {
+      let at = ((s + i * WG - p.t0) * p.B + b) * 3u * C4 + C4 + h * D4;
+      // dScore of queries that were not wanted is zero, and so is their dq.
+      if (!ADD && s + i * WG < p.start) {
+        // @unroll
+        for (var d = 0u; d < D4; d++) {
+          dqkv[at - C4 + d] = vec4f();
+        }
+      }
       // @unroll
       for (var d = 0u; d < D4; d++) {
-        dqkv[at - C4 + d] = vec4f();
+        let own = i * D + 4u * d;
+        var keyGradient = vec4f(dk[own], dk[own + 1u], dk[own + 2u], dk[own + 3u]);
+        var valueGradient = vec4f(dv[own], dv[own + 1u], dv[own + 2u], dv[own + 3u]);
+        if (ADD) {
+          keyGradient += dqkv[at + d];
+          valueGradient += dqkv[at + C4 + d];
+        }
+        dqkv[at + d] = keyGradient;
+        dqkv[at + C4 + d] = valueGradient;
       }
-    }
-    // @unroll
-    for (var d = 0u; d < D4; d++) {
-      var keyGradient = vec4f(dk[4u * d], dk[4u * d + 1u], dk[4u * d + 2u], dk[4u * d + 3u]);
-      var valueGradient = vec4f(dv[4u * d], dv[4u * d + 1u], dv[4u * d + 2u], dv[4u * d + 3u]);
-      if (ADD) {
-        keyGradient += dqkv[at + d];
-        valueGradient += dqkv[at + C4 + d];
-      }
-      dqkv[at + d] = keyGradient;
-      dqkv[at + C4 + d] = valueGradient;
     }
   }
 }

@@ -1,12 +1,13 @@
 // attention-dq.wgsl with keys and values shared by the four lanes of a quad, as attention-forward-quad.wgsl
-// explains: a lane has its own query, loads one key and value of a block of four, and after swap j holds those
+// explains: a lane has its own Q queries, loads one key and value of a block of four, and after swap j holds those
 // of key s0 + (l^j).
-// Grid: one workgroup a (tile of WG queries, row b, head h), heads fastest.
+// Grid: one workgroup a (tile of WG·Q queries, row b, head h), heads fastest.
 enable subgroups;
 
 const D = 16u; // a multiple of 4
 const D4 = D / 4u;
 const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
+const Q = 1u; // queries a lane
 const ADD = false; // dqkv is added to
 
 struct Params {
@@ -39,53 +40,51 @@ fn main(
   let C4 = p.H * D4;
   let h = group % p.H;
   let b = group / p.H % p.B;
-  let tile = p.start + group / (p.H * p.B) * WG;
+  let tile = p.start + group / (p.H * p.B) * (WG * Q);
   if (tile >= p.t1) { return; }
   let lane = sid & 3u;
-  let t = tile + (lid & ~3u) + lane;
-  let tLast = min(tile + WG, p.t1) - 1u;
-  let row = (min(t, tLast) - p.start) * p.B + b;
+  let t = tile + (lid & ~3u) + lane; // the lane's first query
+  let tLast = min(tile + WG * Q, p.t1) - 1u;
 
-  var q: array<f32, D>;
-  var g: array<f32, D>; // dOut
+  var q: array<f32, Q * D>;
+  var g: array<f32, Q * D>; // dOut
+  var dq: array<f32, Q * D>;
   var k: array<f32, D>;
   var v: array<f32, D>;
-  var dq: array<f32, D>;
-  var delta = 0.0;
+  var rowLse: array<f32, Q>;
+  var delta: array<f32, Q>;
+  var x: array<f32, 4u * Q>; // scores
+  var y: array<f32, 4u * Q>; // dOut·v - delta, then dScore
   // @unroll
-  for (var d = 0u; d < D4; d++) {
-    let four = qkv[(row + p.start * p.B) * 3u * C4 + h * D4 + d];
-    q[4u * d] = four.x * p.scale;
-    q[4u * d + 1u] = four.y * p.scale;
-    q[4u * d + 2u] = four.z * p.scale;
-    q[4u * d + 3u] = four.w * p.scale;
+  for (var i = 0u; i < Q; i++) {
+    let row = (min(t + i * WG, tLast) - p.start) * p.B + b;
+    delta[i] = 0.0;
+    // @unroll
+    for (var d = 0u; d < D4; d++) {
+      let four = qkv[(row + p.start * p.B) * 3u * C4 + h * D4 + d];
+      q[i * D + 4u * d] = four.x * p.scale;
+      q[i * D + 4u * d + 1u] = four.y * p.scale;
+      q[i * D + 4u * d + 2u] = four.z * p.scale;
+      q[i * D + 4u * d + 3u] = four.w * p.scale;
+    }
+    // @unroll
+    for (var d = 0u; d < D4; d++) {
+      let four = dOut[row * C4 + h * D4 + d];
+      g[i * D + 4u * d] = four.x;
+      g[i * D + 4u * d + 1u] = four.y;
+      g[i * D + 4u * d + 2u] = four.z;
+      g[i * D + 4u * d + 3u] = four.w;
+      delta[i] += dot(four, out[row * C4 + h * D4 + d]);
+    }
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      dq[i * D + d] = 0.0;
+    }
+    rowLse[i] = lse[row * p.H + h];
   }
-  // @unroll
-  for (var d = 0u; d < D4; d++) {
-    let four = dOut[row * C4 + h * D4 + d];
-    g[4u * d] = four.x;
-    g[4u * d + 1u] = four.y;
-    g[4u * d + 2u] = four.z;
-    g[4u * d + 3u] = four.w;
-    delta += dot(four, out[row * C4 + h * D4 + d]);
-  }
-  // @unroll
-  for (var d = 0u; d < D; d++) {
-    dq[d] = 0.0;
-  }
-  let rowLse = lse[row * p.H + h];
 
   for (var s0 = first[b]; s0 <= tLast; s0 += 4u) {
     let key = (min(s0 + lane, tLast) * p.B + b) * 3u * C4 + C4 + h * D4;
-    var x0 = 0.0;
-    var x1 = 0.0;
-    var x2 = 0.0;
-    var x3 = 0.0;
-    // dOut·v - delta
-    var y0 = -delta;
-    var y1 = -delta;
-    var y2 = -delta;
-    var y3 = -delta;
     // @unroll
     for (var d = 0u; d < D4; d++) {
       let four = qkv[key + d];
@@ -103,38 +102,62 @@ fn main(
       v[4u * d + 3u] = four.w;
     }
     // @unroll
-    for (var d = 0u; d < D; d++) {
-      x0 += q[d] * k[d];
-      x1 += q[d] * quadSwapX(k[d]);
-      x2 += q[d] * quadSwapY(k[d]);
-      x3 += q[d] * quadSwapDiagonal(k[d]);
-      y0 += g[d] * v[d];
-      y1 += g[d] * quadSwapX(v[d]);
-      y2 += g[d] * quadSwapY(v[d]);
-      y3 += g[d] * quadSwapDiagonal(v[d]);
+    for (var i = 0u; i < Q; i++) {
+      // @unroll
+      for (var j = 0u; j < 4u; j++) {
+        x[4u * i + j] = 0.0;
+        y[4u * i + j] = -delta[i];
+      }
     }
-    // dScore, 0 for the keys that this query does not see
-    y0 = select(0.0, y0 * exp(x0 - rowLse), s0 + lane <= t);
-    y1 = select(0.0, y1 * exp(x1 - rowLse), s0 + (lane ^ 1u) <= t);
-    y2 = select(0.0, y2 * exp(x2 - rowLse), s0 + (lane ^ 2u) <= t);
-    y3 = select(0.0, y3 * exp(x3 - rowLse), s0 + (lane ^ 3u) <= t);
     // @unroll
     for (var d = 0u; d < D; d++) {
-      dq[d] += y0 * k[d] + y1 * quadSwapX(k[d]) + y2 * quadSwapY(k[d]) + y3 * quadSwapDiagonal(k[d]);
+      // @unroll
+      for (var i = 0u; i < Q; i++) {
+        x[4u * i] += q[i * D + d] * k[d];
+        x[4u * i + 1u] += q[i * D + d] * quadSwapX(k[d]);
+        x[4u * i + 2u] += q[i * D + d] * quadSwapY(k[d]);
+        x[4u * i + 3u] += q[i * D + d] * quadSwapDiagonal(k[d]);
+        y[4u * i] += g[i * D + d] * v[d];
+        y[4u * i + 1u] += g[i * D + d] * quadSwapX(v[d]);
+        y[4u * i + 2u] += g[i * D + d] * quadSwapY(v[d]);
+        y[4u * i + 3u] += g[i * D + d] * quadSwapDiagonal(v[d]);
+      }
+    }
+    // dScore, 0 for the keys that a query does not see
+    // @unroll
+    for (var i = 0u; i < Q; i++) {
+      // @unroll
+      for (var j = 0u; j < 4u; j++) {
+        let dScore = y[4u * i + j] * exp(x[4u * i + j] - rowLse[i]);
+        y[4u * i + j] = select(0.0, dScore, s0 + (lane ^ j) <= t + i * WG);
+      }
+    }
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      // @unroll
+      for (var i = 0u; i < Q; i++) {
+        dq[i * D + d] += y[4u * i] * k[d] + y[4u * i + 1u] * quadSwapX(k[d])
+          + y[4u * i + 2u] * quadSwapY(k[d]) + y[4u * i + 3u] * quadSwapDiagonal(k[d]);
+      }
     }
   }
 
-  if (t <= tLast) {
-    let record = (((t + p.shift) * p.B + b) * p.H + h) * (2u * D4 + 1u);
-    // @unroll
-    for (var d = 0u; d < D4; d++) {
-      let at = (row + (p.start - p.t0) * p.B) * 3u * C4 + h * D4 + d;
-      var value = vec4f(dq[4u * d], dq[4u * d + 1u], dq[4u * d + 2u], dq[4u * d + 3u]) * p.scale;
-      if (ADD) { value += dqkv[at]; }
-      dqkv[at] = value;
-      records[record + d] = vec4f(q[4u * d], q[4u * d + 1u], q[4u * d + 2u], q[4u * d + 3u]);
-      records[record + D4 + d] = vec4f(g[4u * d], g[4u * d + 1u], g[4u * d + 2u], g[4u * d + 3u]);
+  // @unroll
+  for (var i = 0u; i < Q; i++) {
+    if (t + i * WG <= tLast) {
+      let row = (t + i * WG - p.t0) * p.B + b;
+      let record = (((t + i * WG + p.shift) * p.B + b) * p.H + h) * (2u * D4 + 1u);
+      // @unroll
+      for (var d = 0u; d < D4; d++) {
+        let at = row * 3u * C4 + h * D4 + d;
+        let own = i * D + 4u * d;
+        var value = vec4f(dq[own], dq[own + 1u], dq[own + 2u], dq[own + 3u]) * p.scale;
+        if (ADD) { value += dqkv[at]; }
+        dqkv[at] = value;
+        records[record + d] = vec4f(q[own], q[own + 1u], q[own + 2u], q[own + 3u]);
+        records[record + D4 + d] = vec4f(g[own], g[own + 1u], g[own + 2u], g[own + 3u]);
+      }
+      records[record + 2u * D4] = vec4f(rowLse[i], delta[i], 0.0, 0.0);
     }
-    records[record + 2u * D4] = vec4f(rowLse, delta, 0.0, 0.0);
   }
 }

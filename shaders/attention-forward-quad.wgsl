@@ -2,15 +2,16 @@
 // loads one key and value of a block of four, and the quad swaps hand them round. A quarter of the loads, which
 // on a CPU-run adapter are most of the cost (~65 instructions each, a multiply-add 3.5).
 //   XOR form: after swap j (none, X, Y, diagonal) lane l holds what lane l^j loaded, key s0 + (l^j).
-// Two queries a lane halve the loads again, for a tenth to a sixth of the time and twice the compile time: not worth
-// the text.
-// Grid: one workgroup a (tile of WG queries, row b, head h), heads fastest. A quad's queries are consecutive
-// columns of one (b, h), so loop bounds are workgroup-uniform; surplus lanes repeat the last row and don't store.
+// With Q queries a lane what it holds meets each of them, and the loads are a Qth of that again; but the text, and
+// with it the compile time, is Q times as long.
+// Grid: one workgroup a (tile of WG·Q queries, row b, head h), heads fastest. A quad's queries are of one (b, h), a
+// lane's WG columns apart, so loop bounds are workgroup-uniform; surplus queries repeat the last row and aren't stored.
 enable subgroups;
 
 const D = 16u; // a multiple of 4: everything is loaded and stored by fours
 const D4 = D / 4u;
 const WG = 4u; // a multiple of 4; the adapter's subgroup size is best
+const Q = 1u; // queries a lane
 
 struct Params {
   t1: u32,
@@ -42,37 +43,39 @@ fn main(
   let C4 = p.H * D4;
   let h = group % p.H;
   let b = group / p.H % p.B;
-  let tile = p.start + group / (p.H * p.B) * WG;
+  let tile = p.start + group / (p.H * p.B) * (WG * Q);
   if (tile >= p.t1) { return; }
   let lane = sid & 3u;
-  let t = tile + (lid & ~3u) + lane;
-  let tLast = min(tile + WG, p.t1) - 1u;
-  let row = (min(t, tLast) - p.start) * p.B + b;
+  let tLast = min(tile + WG * Q, p.t1) - 1u;
+  let t = tile + (lid & ~3u) + lane; // the lane's first query
 
-  var q: array<f32, D>;
-  var o: array<f32, D>;
+  var q: array<f32, Q * D>;
+  var o: array<f32, Q * D>;
   var held: array<f32, D>; // a key, then a value
+  var x: array<f32, 4u * Q>;
+  var top: array<f32, Q>;
+  var sum: array<f32, Q>;
+  var shrink: array<f32, Q>;
   // @unroll
-  for (var d = 0u; d < D4; d++) {
-    let four = qkv[(row + p.start * p.B) * 3u * C4 + h * D4 + d];
-    q[4u * d] = four.x * p.scale;
-    q[4u * d + 1u] = four.y * p.scale;
-    q[4u * d + 2u] = four.z * p.scale;
-    q[4u * d + 3u] = four.w * p.scale;
-  }
-  // @unroll
-  for (var d = 0u; d < D; d++) {
-    o[d] = 0.0;
+  for (var i = 0u; i < Q; i++) {
+    // @unroll
+    for (var d = 0u; d < D4; d++) {
+      let four = qkv[(min(t + i * WG, tLast) * p.B + b) * 3u * C4 + h * D4 + d] * p.scale;
+      q[i * D + 4u * d] = four.x;
+      q[i * D + 4u * d + 1u] = four.y;
+      q[i * D + 4u * d + 2u] = four.z;
+      q[i * D + 4u * d + 3u] = four.w;
+    }
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      o[i * D + d] = 0.0;
+    }
+    top[i] = LOWEST;
+    sum[i] = 0.0;
   }
 
-  var top = LOWEST;
-  var sum = 0.0;
   for (var s0 = first[b]; s0 <= tLast; s0 += 4u) {
     let key = (min(s0 + lane, tLast) * p.B + b) * 3u * C4 + C4 + h * D4;
-    var x0 = 0.0;
-    var x1 = 0.0;
-    var x2 = 0.0;
-    var x3 = 0.0;
     // @unroll
     for (var d = 0u; d < D4; d++) {
       let four = qkv[key + d];
@@ -82,25 +85,34 @@ fn main(
       held[4u * d + 3u] = four.w;
     }
     // @unroll
-    for (var d = 0u; d < D; d++) {
-      let k = held[d];
-      x0 += q[d] * k;
-      x1 += q[d] * quadSwapX(k);
-      x2 += q[d] * quadSwapY(k);
-      x3 += q[d] * quadSwapDiagonal(k);
+    for (var i = 0u; i < 4u * Q; i++) {
+      x[i] = 0.0;
     }
-    x0 = select(LOWEST, x0, s0 + lane <= t);
-    x1 = select(LOWEST, x1, s0 + (lane ^ 1u) <= t);
-    x2 = select(LOWEST, x2, s0 + (lane ^ 2u) <= t);
-    x3 = select(LOWEST, x3, s0 + (lane ^ 3u) <= t);
-    let newTop = max(max(top, max(x0, x1)), max(x2, x3));
-    let shrink = exp(top - newTop);
-    let w0 = exp(x0 - newTop);
-    let w1 = exp(x1 - newTop);
-    let w2 = exp(x2 - newTop);
-    let w3 = exp(x3 - newTop);
-    top = newTop;
-    sum = sum * shrink + w0 + w1 + w2 + w3;
+    // @unroll
+    for (var d = 0u; d < D; d++) {
+      // @unroll
+      for (var i = 0u; i < Q; i++) {
+        x[4u * i] += q[i * D + d] * held[d];
+        x[4u * i + 1u] += q[i * D + d] * quadSwapX(held[d]);
+        x[4u * i + 2u] += q[i * D + d] * quadSwapY(held[d]);
+        x[4u * i + 3u] += q[i * D + d] * quadSwapDiagonal(held[d]);
+      }
+    }
+    // @unroll
+    for (var i = 0u; i < Q; i++) {
+      x[4u * i] = select(LOWEST, x[4u * i], s0 + lane <= t + i * WG);
+      x[4u * i + 1u] = select(LOWEST, x[4u * i + 1u], s0 + (lane ^ 1u) <= t + i * WG);
+      x[4u * i + 2u] = select(LOWEST, x[4u * i + 2u], s0 + (lane ^ 2u) <= t + i * WG);
+      x[4u * i + 3u] = select(LOWEST, x[4u * i + 3u], s0 + (lane ^ 3u) <= t + i * WG);
+      let before = top[i];
+      top[i] = max(max(before, max(x[4u * i], x[4u * i + 1u])), max(x[4u * i + 2u], x[4u * i + 3u]));
+      shrink[i] = exp(before - top[i]);
+      x[4u * i] = exp(x[4u * i] - top[i]);
+      x[4u * i + 1u] = exp(x[4u * i + 1u] - top[i]);
+      x[4u * i + 2u] = exp(x[4u * i + 2u] - top[i]);
+      x[4u * i + 3u] = exp(x[4u * i + 3u] - top[i]);
+      sum[i] = sum[i] * shrink[i] + x[4u * i] + x[4u * i + 1u] + x[4u * i + 2u] + x[4u * i + 3u];
+    }
     // @unroll
     for (var d = 0u; d < D4; d++) {
       let four = qkv[key + C4 + d];
@@ -111,18 +123,26 @@ fn main(
     }
     // @unroll
     for (var d = 0u; d < D; d++) {
-      let v = held[d];
-      o[d] = o[d] * shrink + w0 * v + w1 * quadSwapX(v) + w2 * quadSwapY(v) + w3 * quadSwapDiagonal(v);
+      // @unroll
+      for (var i = 0u; i < Q; i++) {
+        o[i * D + d] = o[i * D + d] * shrink[i] + x[4u * i] * held[d] + x[4u * i + 1u] * quadSwapX(held[d])
+          + x[4u * i + 2u] * quadSwapY(held[d]) + x[4u * i + 3u] * quadSwapDiagonal(held[d]);
+      }
     }
   }
 
-  if (t <= tLast) {
-    let visible = t >= first[b];
-    let scaleOut = select(0.0, 1.0 / sum, visible);
-    // @unroll
-    for (var d = 0u; d < D4; d++) {
-      out[row * C4 + h * D4 + d] = vec4f(o[4u * d], o[4u * d + 1u], o[4u * d + 2u], o[4u * d + 3u]) * scaleOut;
+  // @unroll
+  for (var i = 0u; i < Q; i++) {
+    if (t + i * WG <= tLast) {
+      let visible = t + i * WG >= first[b];
+      let scaleOut = select(0.0, 1.0 / sum[i], visible);
+      let row = (t + i * WG - p.start) * p.B + b;
+      // @unroll
+      for (var d = 0u; d < D4; d++) {
+        let at = i * D + 4u * d;
+        out[row * C4 + h * D4 + d] = vec4f(o[at], o[at + 1u], o[at + 2u], o[at + 3u]) * scaleOut;
+      }
+      lse[row * p.H + h] = select(0.0, top[i] + log(sum[i]), visible);
     }
-    lse[row * p.H + h] = select(0.0, top + log(sum), visible);
   }
 }

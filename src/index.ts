@@ -3,7 +3,8 @@
 
 export { formatSamples, parseSamples, type Sample } from './data/sample.ts';
 export { TASKS, type Task, type TaskName, type TaskOptions } from './data/tasks.ts';
-export { Tokenizer } from './data/tokenizer.ts';
+export type { Tokenizer } from './data/tokenizer.ts';
+export { WordTokenizer } from './data/word-tokenizer.ts';
 export { UserError } from './errors.ts';
 export { type Evaluation, evaluate, type Outcome, topTokens } from './eval/evaluate.ts';
 export { type Generated, type GenerateOptions, generate } from './eval/generate.ts';

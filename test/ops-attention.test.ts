@@ -141,6 +141,18 @@ describe.each(FORMS)('attention, %s', form => {
     }
   });
 
+  // Passes long enough for two queries a lane, and tiles that end within them.
+  test.each([{ ends: [71] }, { ends: [67, 68, 69, 77] }, { ends: [5, 6, 75] }, { ends: [66, 133] }])(
+    'long passes that end at columns $ends equal one pass',
+    async ({ ends }) => {
+      const data = sample({ B: 2, T: ends.at(-1)!, H: 1, D: 4 }, 14);
+      expectNear(await run(gpu, data, cutAt(...ends), form), data);
+      const { dqkv } = await run(gpu, data, cutAt(...ends), form, { start: 0.5 });
+      const expected = attentionBackward(data.qkv, data, data.dOut).data.map(x => x + 0.5);
+      expect(relativeError(dqkv, expected)).toBeLessThan(1e-5);
+    },
+  );
+
   test('any shape cut anywhere', async () => {
     const shapes = fc.record({
       B: fc.integer({ min: 1, max: 4 }),

@@ -3,7 +3,8 @@
 import { MODES } from '../src/data/curriculum.ts';
 import { parseSamples } from '../src/data/sample.ts';
 import { evaluate } from '../src/eval/evaluate.ts';
-import { type AskingFlags, askingOf, checkSamples, tokenizerOf } from '../src/eval/prompting.ts';
+import { openModel } from '../src/eval/open.ts';
+import { type AskingFlags, askingOf, checkSamples } from '../src/eval/prompting.ts';
 import { readModel } from '../src/model/folder.ts';
 import { Gpt } from '../src/model/gpt.ts';
 import { Parameters } from '../src/model/parameters.ts';
@@ -22,6 +23,8 @@ interface Flags extends AskingFlags {
   readonly adapter: AdapterChoice;
 }
 
+const MODE = choice(...MODES);
+
 const program = command('evaluate', 'Exact match, tokens and time a sample, with and without latents.')
   .requiredOption(
     '--model <dir>',
@@ -32,8 +35,8 @@ const program = command('evaluate', 'Exact match, tokens and time a sample, with
   .option('--limit <n>', 'at most so many samples, from the first on', legal('--limit', integer(1)))
   .option(
     '--mode <mode>',
-    'coconut, cot or no-cot; by default the one the model was trained in',
-    legal('--mode', choice(...MODES)),
+    `${MODE.legal}; by default the one the model was trained in`,
+    legal('--mode', MODE),
   )
   .option('--latents <n>', 'thoughts a sample instead of those trained', legal('--latents', integer(0)))
   .option('--json', 'print one JSON object instead of lines')
@@ -47,8 +50,7 @@ const program = command('evaluate', 'Exact match, tokens and time a sample, with
 await runMain(async () => {
   const flags = parseFlags<Flags>(program, process.argv.slice(2));
   if (!flags) return;
-  const { config, weights, tokenizer: text } = await readModel(files, flags.model);
-  const tokenizer = tokenizerOf(text, config, flags.model);
+  const { config, weights, tokenizer } = openModel(await readModel(files, flags.model), flags.model);
   const asking = askingOf(config, flags, flags.model);
   const samples = parseSamples(await files.readText(flags.data), flags.data).slice(0, flags.limit);
   checkSamples(samples, tokenizer, asking, config, flags.data);

@@ -4,7 +4,8 @@ import type { Row } from '../../src/data/batch.ts';
 import { type CurriculumOptions, promptOf, rowOf } from '../../src/data/curriculum.ts';
 import { generatedSource } from '../../src/data/source.ts';
 import { TASKS, type TaskName, type TaskOptions } from '../../src/data/tasks.ts';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import type { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 
 /** A task at the size of one of the presets: model, and questions of one length. */
 export interface Size {
@@ -41,6 +42,22 @@ export const SIZES: Readonly<Record<'pointer' | 'prosqa-mini', Size>> = {
   },
 };
 
+/** Most thoughts that `sizeWith` has questions for. */
+export const MOST_LATENTS = 16;
+
+/** The pointer preset's model, with questions of one length for any number of thoughts, a hop for each. */
+export function sizeWith(n: number): Size {
+  const nodes = MOST_LATENTS + 2;
+  // Without thoughts there is still something to ask.
+  const hops = Math.max(1, n);
+  return {
+    ...SIZES.pointer,
+    name: `pointer, ${n} thoughts`,
+    options: { nodes, hops: [hops, hops], maxEdges: null },
+    question: 2 * nodes + 2,
+  };
+}
+
 const SEED = 1;
 
 export interface PairedRows {
@@ -52,12 +69,12 @@ export interface PairedRows {
 }
 
 /**
- * Rows of `count` samples twice: at the stage that has a latent for each of the n steps, and as ordinary training
- * text, at stage 0, which writes and labels those steps. Both have the end marker, so that all lengths are equal.
+ * Rows of `count` samples twice: at the stage that has a latent for each of the n steps (by default all of them; with 0
+ * both are the same), and as ordinary training text, at stage 0, which writes and labels those steps. Both have the end
+ * marker, so that all lengths are equal.
  */
-export function pairedRows(size: Size, count: number): PairedRows {
+export function pairedRows(size: Size, count: number, n = size.options.hops[0]): PairedRows {
   const tokenizer = tokenizerFor(size);
-  const n = size.options.hops[0];
   const options = curriculum(n);
   const samples = samplesOf(size, tokenizer, count);
   return {
@@ -101,7 +118,7 @@ export function pairedPrompts(size: Size, count: number): PairedPrompts {
 }
 
 export function tokenizerFor({ task, options }: Size): Tokenizer {
-  return Tokenizer.fromWords(TASKS[task].words(options));
+  return WordTokenizer.fromWords(TASKS[task].words(options));
 }
 
 function curriculum(n: number): CurriculumOptions {

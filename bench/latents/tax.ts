@@ -37,14 +37,16 @@ export interface Tax {
 /** Small enough that no step changes much: what is timed is the same at every step. */
 const RATE = 1e-5;
 
+/** With a thought for each hop of the size's questions, or with none where `n` is 0. */
 export async function measureTax(
   gpu: Gpu,
   size: Size,
   batch: number,
   rounds: Rounds,
   steps = 3,
+  n?: number,
 ): Promise<Tax> {
-  const rows = pairedRows(size, batch);
+  const rows = pairedRows(size, batch, n);
   const T = rows.latents[0]!.tokens.length;
   const differing = [...rows.latents, ...rows.written].find(({ tokens }) => tokens.length !== T);
   if (differing)

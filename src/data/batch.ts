@@ -14,6 +14,13 @@ export interface Row {
   readonly latents: number;
   /** Of each latent: the tokens of the reasoning step that it stands for, none where there is no such step. */
   readonly steps?: readonly (readonly number[])[];
+  /** Columns that hold the latent token too, but read it like any other: pauses, of which nothing is fed back. */
+  readonly pauses?: { readonly start: number; readonly count: number };
+}
+
+/** Columns of a prompt that say nothing: latents, or pauses in their place. They count as generated tokens. */
+export function silentIn({ latents, pauses }: Prompt): number {
+  return latents + (pauses?.count ?? 0);
 }
 
 /** What comes before the text that the model is to write; a Row without labels. */

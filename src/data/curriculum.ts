@@ -5,7 +5,30 @@ import type { Random } from './random.ts';
 import type { Sample } from './sample.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-export type Mode = 'coconut' | 'cot' | 'no-cot';
+export type Mode = 'coconut' | 'cot' | 'no-cot' | 'no-thought' | 'pause' | 'no-curriculum' | 'icot';
+
+interface Form {
+  /** The reasoning that is written, and learnt: all, none, or less of it from the left with every stage. */
+  readonly written: 'all' | 'none' | 'fewer steps' | 'fewer tokens';
+  /** What stands between markers in its place: hidden states fed back, a learned pause, or no columns at all. */
+  readonly instead: 'latents' | 'pauses' | 'nothing';
+}
+
+/** A mode is what becomes of the written steps, and what takes their place. */
+export const FORMS: Readonly<Record<Mode, Form>> = {
+  coconut: { written: 'fewer steps', instead: 'latents' },
+  cot: { written: 'all', instead: 'nothing' },
+  'no-cot': { written: 'none', instead: 'nothing' },
+  'no-thought': { written: 'fewer steps', instead: 'nothing' },
+  pause: { written: 'fewer steps', instead: 'pauses' },
+  'no-curriculum': { written: 'none', instead: 'latents' },
+  icot: { written: 'fewer tokens', instead: 'nothing' },
+};
+
+export const MODES = Object.keys(FORMS) as Mode[];
+
+/** The reference's: iCoT drops 8 tokens an epoch. */
+const ICOT_TOKENS = 8;
 
 export interface CurriculumOptions {
   /** c, the latents that stand for one step. */
@@ -19,50 +42,41 @@ export interface CurriculumOptions {
    * output at the start marker is trained to say the first step before it is ever fed back as a thought.
    */
   readonly endMarker: 'latents' | 'always';
+  /** K, the tokens that each stage of `icot` drops from the left of the written steps; by default 8. */
+  readonly icotTokens?: number;
 }
 
-/** What stands between question and answer: `before`, then the latents, then `after`, none of it labelled; then text. */
+/** A sample as tokens. */
+interface Encoded {
+  readonly question: readonly number[];
+  readonly steps: readonly (readonly number[])[];
+  readonly answer: readonly number[];
+}
+
+/** What stands between question and answer: `before`, `silent` columns, `after`, none of it labelled; then text. */
 interface Layout {
   readonly before: readonly number[];
-  readonly latents: number;
+  /** Latents or pauses: columns that are computed and say nothing. */
+  readonly silent: number;
   readonly after: readonly number[];
-  /** The reasoning that is still written, and learnt. */
   readonly written: readonly number[];
 }
 
-/** `steps` are the tokens of each step. */
-type LayoutOf = (
-  steps: readonly (readonly number[])[],
-  stage: number,
-  options: CurriculumOptions,
-  tokenizer: Tokenizer,
-) => Layout;
-
-/** One function a mode. A mode whose steps fade token by token, or that writes other tokens as pauses, is a row more. */
-const LAYOUTS: Readonly<Record<Mode, LayoutOf>> = {
-  coconut(steps, stage, options, { startLatent, endLatent }) {
-    const latents = latentsOf(steps.length, stage, options);
-    return {
-      before: [startLatent],
-      latents,
-      after: latents > 0 || options.endMarker === 'always' ? [endLatent] : [],
-      written: stage > options.maxLatentStage ? [] : steps.slice(stage).flat(),
-    };
-  },
-  cot: steps => ({ before: [], latents: 0, after: [], written: steps.flat() }),
-  'no-cot': () => ({ before: [], latents: 0, after: [], written: [] }),
-};
-
-export const MODES = Object.keys(LAYOUTS) as Mode[];
-
 /**
- * Latents of a sample in `coconut` mode: s·c at stage s, whether or not the sample has so many steps (the
- * reference does the same); past the last stage see `padLatents`.
+ * Latents (or pauses) of a sample where a stage replaces a step: s·c at stage s, whether or not the sample has so
+ * many steps (the reference does the same); past the last stage see `padLatents`.
  */
 export function latentsOf(steps: number, stage: number, options: CurriculumOptions): number {
   const { latentsPerStep, maxLatentStage, padLatents } = options;
   if (stage <= maxLatentStage) return stage * latentsPerStep;
   return (padLatents ? maxLatentStage : Math.min(steps, maxLatentStage)) * latentsPerStep;
+}
+
+/** Latents or pauses of a sample with so many steps in any mode. Where no step is ever written, all are there at once. */
+export function silentColumns(mode: Mode, steps: number, stage: number, options: CurriculumOptions): number {
+  const { written, instead } = FORMS[mode];
+  if (instead === 'nothing') return 0;
+  return latentsOf(steps, written === 'none' ? options.maxLatentStage + 1 : stage, options);
 }
 
 /**
@@ -76,9 +90,10 @@ export function rowOf(
   stage: number,
   options: CurriculumOptions,
 ): Row {
-  const layout = layoutOf(sample, tokenizer, mode, stage, options);
-  const prompt = promptFrom(sample, tokenizer, layout);
-  const text = [...layout.written, tokenizer.marker, ...tokenizer.encode(sample.answer), tokenizer.eos];
+  const encoded = encode(sample, tokenizer);
+  const layout = layoutOf(encoded, tokenizer, mode, stage, options);
+  const prompt = promptFrom(encoded, tokenizer, mode, layout);
+  const text = [...layout.written, tokenizer.marker, ...encoded.answer, tokenizer.eos];
   return {
     ...prompt,
     tokens: [...prompt.tokens, ...text],
@@ -94,16 +109,33 @@ export function promptOf(
   stage: number,
   options: CurriculumOptions,
 ): Prompt {
-  return promptFrom(sample, tokenizer, layoutOf(sample, tokenizer, mode, stage, options));
+  const encoded = encode(sample, tokenizer);
+  return promptFrom(encoded, tokenizer, mode, layoutOf(encoded, tokenizer, mode, stage, options));
 }
 
-/** A control: the prompt with its latents taken out. The markers stay, so the model still answers without steps. */
-export function withoutLatents({ tokens, latentStart, latents }: Prompt): Prompt {
-  return {
-    tokens: latents === 0 ? tokens : tokens.toSpliced(latentStart, latents),
-    latentStart: -1,
-    latents: 0,
-  };
+/** Tokens of the longest row that a sample makes at the stages 0 to `last`. */
+export function longestRow(
+  sample: Sample,
+  tokenizer: Tokenizer,
+  mode: Mode,
+  last: number,
+  options: CurriculumOptions,
+): number {
+  const encoded = encode(sample, tokenizer);
+  const between = Array.from({ length: last + 1 }, (_, stage) => {
+    const { before, silent, after, written } = layoutOf(encoded, tokenizer, mode, stage, options);
+    return before.length + silent + after.length + written.length;
+  });
+  return encoded.question.length + Math.max(...between) + 1 + encoded.answer.length + 1;
+}
+
+/**
+ * A control: the prompt with its latents taken out, or the pauses in their place. The markers stay, so the model
+ * still answers without steps.
+ */
+export function withoutLatents({ tokens, latentStart, latents, pauses }: Prompt): Prompt {
+  const { start, count } = pauses ?? { start: latentStart, count: latents };
+  return { tokens: count === 0 ? tokens : tokens.toSpliced(start, count), latentStart: -1, latents: 0 };
 }
 
 /**
@@ -121,22 +153,59 @@ export function drawStage(random: Random, stage: number, uniformProb: number, am
   return mixed && among > 0 ? other : stage;
 }
 
+function encode(sample: Sample, tokenizer: Tokenizer): Encoded {
+  return {
+    question: tokenizer.encodePart('question', sample.question),
+    steps: sample.steps.map(step => tokenizer.encodePart('step', step)),
+    answer: tokenizer.encodePart('answer', sample.answer),
+  };
+}
+
 function layoutOf(
-  sample: Sample,
-  tokenizer: Tokenizer,
+  { steps }: Encoded,
+  { startLatent, endLatent }: Tokenizer,
   mode: Mode,
   stage: number,
   options: CurriculumOptions,
 ): Layout {
-  const steps = sample.steps.map(step => tokenizer.encode(step));
-  return LAYOUTS[mode](steps, stage, options, tokenizer);
+  const silent = silentColumns(mode, steps.length, stage, options);
+  const marked = FORMS[mode].instead !== 'nothing';
+  return {
+    before: marked ? [startLatent] : [],
+    silent,
+    after: marked && (silent > 0 || options.endMarker === 'always') ? [endLatent] : [],
+    written: writtenOf(steps, mode, stage, options),
+  };
 }
 
-function promptFrom(sample: Sample, tokenizer: Tokenizer, { before, latents, after }: Layout): Prompt {
-  const head = [...tokenizer.encode(sample.question), ...before];
-  return {
-    tokens: [...head, ...Array<number>(latents).fill(tokenizer.latent), ...after],
-    latentStart: latents > 0 ? head.length : -1,
-    latents,
-  };
+function writtenOf(
+  steps: readonly (readonly number[])[],
+  mode: Mode,
+  stage: number,
+  { maxLatentStage, icotTokens = ICOT_TOKENS }: CurriculumOptions,
+): readonly number[] {
+  switch (FORMS[mode].written) {
+    case 'all':
+      return steps.flat();
+    case 'none':
+      return [];
+    case 'fewer steps':
+      return stage > maxLatentStage ? [] : steps.slice(stage).flat();
+    case 'fewer tokens':
+      return steps.flat().slice(stage * icotTokens);
+  }
+}
+
+function promptFrom(
+  { question }: Encoded,
+  tokenizer: Tokenizer,
+  mode: Mode,
+  { before, silent, after }: Layout,
+): Prompt {
+  const start = question.length + before.length;
+  const tokens = [...question, ...before, ...Array<number>(silent).fill(tokenizer.latent), ...after];
+  if (silent === 0) return { tokens, latentStart: -1, latents: 0 };
+  return FORMS[mode].instead === 'pauses'
+    ? { tokens, latentStart: -1, latents: 0, pauses: { start, count: silent } }
+    : { tokens, latentStart: start, latents: silent };
 }

@@ -1,6 +1,6 @@
 // Exact match on unseen samples: greedy generation, and the answer after the marker compared token by token.
 // Knows samples, rows and generation; knows no trainer and no report.
-import { collatePrompts, groupByLatents, type Prompt } from '../data/batch.ts';
+import { collatePrompts, groupByLatents, type Prompt, silentIn } from '../data/batch.ts';
 import { type CurriculumOptions, type Mode, promptOf, rowOf, withoutLatents } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -16,9 +16,9 @@ export interface EvaluateOptions {
   /** Most rows generated at once; fewer where the device's binding limit asks for it. */
   readonly batch: number;
   /**
-   * A control: the same prompts with their latents taken out, and the answer asked for at once: a model left alone
-   * would write its thoughts out instead and be right (0.99 of the time after one run). So where no written step is
-   * due the marker before the answer is part of the prompt, and only as much is read as the right text is long.
+   * A control: the same prompts with their latents (or pauses) taken out, and the answer asked for at once: a model
+   * left alone would write its thoughts out instead and be right (0.99 of the time after one run). So where no written
+   * step is due the marker before the answer is part of the prompt, and only as much is read as the right text is long.
    */
   readonly removeLatents?: boolean;
   /** A control: what is done to each thought before it is fed back. `shuffle` needs two samples at least. */
@@ -31,6 +31,7 @@ export interface Outcome {
   readonly sample: Sample;
   /** All that it wrote, latents not included. */
   readonly tokens: readonly number[];
+  /** Latents, or pauses in their place. */
   readonly latents: number;
   readonly correct: boolean;
   /** Thought by thought, probabilities [V]; empty unless asked for. */
@@ -41,7 +42,7 @@ export interface Evaluation {
   /** In the order of the samples. */
   readonly outcomes: readonly Outcome[];
   readonly exactMatch: number;
-  /** Mean of tokens written (the end token included) plus latents. */
+  /** Mean of tokens written (the end token included) plus latents or pauses. */
   readonly tokensPerSample: number;
   readonly secondsPerSample: number;
 }
@@ -83,7 +84,7 @@ export async function evaluate(
         const index = indices[at + i]!;
         const sample = samples[index]!;
         const tokens = [...given[index]!, ...generated];
-        const { latents } = part[i]!;
+        const latents = silentIn(part[i]!);
         written += generated.length + (made.ended[i] ? 1 : 0) + latents;
         const correct = options.removeLatents
           ? isAnswer(tokens.slice(0, texts[index]!.length - 1), sample, tokenizer)
@@ -106,10 +107,11 @@ function evenParts(count: number, most: number): [from: number, to: number][] {
   return Array.from({ length: parts }, (_, part) => [edge(part), edge(part + 1)]);
 }
 
-/** Whether the tokens after the last `###` are the sample's answer. */
+/** Whether the text after the last `###` is the sample's answer: the same text, whichever tokens it was written in. */
 export function isAnswer(tokens: readonly number[], { answer }: Sample, tokenizer: Tokenizer): boolean {
   const marker = tokens.lastIndexOf(tokenizer.marker);
-  return marker >= 0 && tokens.slice(marker + 1).join() === tokenizer.encode(answer).join();
+  const text = (ids: readonly number[]): string => tokenizer.decode(ids).trim();
+  return marker >= 0 && text(tokens.slice(marker + 1)) === text(tokenizer.encodePart('answer', answer));
 }
 
 /** The `count` likeliest tokens of a thought, likeliest first. */

@@ -1,9 +1,9 @@
 // How a model in a folder is asked: what its config says of its training, and what the user overrides. Knows modes
 // and prompts; knows no device.
 import type { Prompt } from '../data/batch.ts';
-import { type CurriculumOptions, MODES, type Mode, promptOf, rowOf } from '../data/curriculum.ts';
+import { type CurriculumOptions, FORMS, MODES, type Mode, promptOf, rowOf } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
-import { Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../errors.ts';
 import { show } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -17,18 +17,8 @@ export interface Asking {
 /** What overrides the model's own config. */
 export interface AskingFlags {
   readonly mode?: Mode;
-  /** Thoughts instead of those the model was trained with. */
+  /** Thoughts, or pauses in their place, instead of those the model was trained with. */
   readonly latents?: number;
-}
-
-/** The tokenizer of the model folder `dir`. Throws UserError where it is not the one of its config.json. */
-export function tokenizerOf(text: string, config: ModelConfig, dir: string): Tokenizer {
-  const tokenizer = Tokenizer.fromJson(text, `${dir}/tokenizer.json`);
-  if (tokenizer.size !== config.vocabSize)
-    throw new UserError(
-      `${dir}/tokenizer.json has ${tokenizer.size} words, but vocab_size in config.json is ${config.vocabSize}`,
-    );
-  return tokenizer;
 }
 
 /** The mode, stage and curriculum that a model's prompts follow. Throws UserError where they are not known. */
@@ -43,22 +33,25 @@ export function askingOf(config: ModelConfig, flags: AskingFlags, dir: string): 
   if ((flags.latents ?? 0) >= config.positions)
     throw new UserError(`latents ${flags.latents}: the model has only ${config.positions} positions`);
   const endMarker = trained?.endMarker ?? 'latents';
-  if (mode === 'coconut' && (flags.latents !== undefined || !trained)) {
-    if (flags.latents === undefined)
-      throw new UserError(`${dir}/config.json does not say how many thoughts the model has: give --latents`);
-    return fixedLatents(flags.latents, endMarker);
-  }
-  if (mode !== 'coconut' && (flags.latents ?? 0) > 0)
-    throw new UserError(`latents ${flags.latents}: a ${mode} model has none`);
-  if (!trained) return { ...fixedLatents(0, endMarker), mode };
-  const { stage, latentsPerStep, maxLatentStage, padLatents } = trained;
-  return { mode, stage, curriculum: { latentsPerStep, maxLatentStage, padLatents, endMarker } };
+  const { instead } = FORMS[mode];
+  if (instead === 'nothing') {
+    if ((flags.latents ?? 0) > 0) throw new UserError(`latents ${flags.latents}: a ${mode} model has none`);
+  } else if (flags.latents === undefined && !trained)
+    throw new UserError(
+      `${dir}/config.json does not say how many ${instead === 'latents' ? 'thoughts' : 'pauses'} the model has: give --latents`,
+    );
+  if (!trained || (instead !== 'nothing' && flags.latents !== undefined))
+    return afterTheLast(mode, flags.latents ?? 0, endMarker);
+  const { stage, latentsPerStep, maxLatentStage, padLatents, icotTokens } = trained;
+  const curriculum = { latentsPerStep, maxLatentStage, padLatents, endMarker };
+  return { mode, stage, curriculum: icotTokens === undefined ? curriculum : { ...curriculum, icotTokens } };
 }
 
-/** A coconut prompt with `count` latents and no written steps. */
-function fixedLatents(count: number, endMarker: CurriculumOptions['endMarker']): Asking {
-  const curriculum = { latentsPerStep: 1, maxLatentStage: count, padLatents: true, endMarker };
-  return { mode: 'coconut', stage: count + 1, curriculum };
+/** As at the end of a curriculum: `count` latents or pauses, and no steps but in a mode that writes them to the end. */
+function afterTheLast(mode: Mode, count: number, endMarker: CurriculumOptions['endMarker']): Asking {
+  const icotTokens = Number.POSITIVE_INFINITY;
+  const curriculum = { latentsPerStep: 1, maxLatentStage: count, padLatents: true, endMarker, icotTokens };
+  return { mode, stage: count + 1, curriculum };
 }
 
 /**

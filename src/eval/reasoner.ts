@@ -10,14 +10,8 @@ import { Gpt } from '../model/gpt.ts';
 import { Parameters } from '../model/parameters.ts';
 import { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 import { generate } from './generate.ts';
-import {
-  type Asking,
-  type AskingFlags,
-  askingOf,
-  checkSamples,
-  promptFor,
-  tokenizerOf,
-} from './prompting.ts';
+import { openModel } from './open.ts';
+import { type Asking, type AskingFlags, askingOf, checkSamples, promptFor } from './prompting.ts';
 import type { Tamper } from './tamper.ts';
 
 export interface AskOptions extends AskingFlags {
@@ -51,9 +45,10 @@ export class Reasoner {
   readonly tokenizer: Tokenizer;
 
   /** Copies the weights to `gpu`. Throws UserError where the files do not fit together, GpuOutOfMemoryError. */
-  constructor(gpu: Gpu, { config, weights, tokenizer }: ModelFiles, name: string) {
+  constructor(gpu: Gpu, files: ModelFiles, name: string) {
+    const { config, weights, tokenizer } = openModel(files, name);
     this.name = name;
-    this.tokenizer = tokenizerOf(tokenizer, config, name);
+    this.tokenizer = tokenizer;
     const parameters = new Parameters(gpu, config);
     parameters.load(weights);
     this.model = new Gpt(parameters);

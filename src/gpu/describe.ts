@@ -8,6 +8,11 @@ export function adapterName(info: GPUAdapterInfo): string {
   );
 }
 
+/** The adapter as results name it: two that differ in vendor, architecture or driver have two titles. */
+export function adapterTitle({ vendor, architecture, description }: GPUAdapterInfo): string {
+  return `${vendor} ${architecture} (${description})`;
+}
+
 /** The features and limits that matter to kernels. */
 export function describeLimits({ limits, features }: Gpu): string {
   const named = ['subgroups', 'shader-f16', 'timestamp-query'].filter(feature => features.has(feature));

@@ -4,7 +4,7 @@ import { UserError } from '../errors.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
 import { FEEDBACKS, isFeedback, isSchedule, PUBLISHED, type Recurrence, SCHEDULES } from './recurrence.ts';
 
-/** A GPT-2 with a tied LM head. Token ids are undefined where config.json does not give them. */
+/** A GPT-2. Token ids are undefined where config.json does not give them. */
 export interface ModelConfig {
   /** V */
   readonly vocabSize: number;
@@ -18,6 +18,8 @@ export interface ModelConfig {
   /** Width of the MLP's hidden layer; 4·C where config.json says null. */
   readonly inner: number;
   readonly layerNormEpsilon: number;
+  /** The LM head has weights of its own; absent: it is the token embedding (`tie_word_embeddings`). */
+  readonly ownHead?: true;
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number | undefined;
   readonly padTokenId: number | undefined;
@@ -39,7 +41,12 @@ export interface Reasoning {
   readonly maxLatentStage: number;
   readonly padLatents: boolean;
   readonly endMarker: 'latents' | 'always';
+  /** Only where steps faded token by token. */
+  readonly icotTokens?: number;
 }
+
+/** The parameter of an LM head of its own. */
+export const HEAD = 'lm_head.weight';
 
 export type NamedShape = readonly [name: string, shape: readonly number[]];
 
@@ -47,7 +54,6 @@ export type NamedShape = readonly [name: string, shape: readonly number[]];
 const FIXED = {
   model_type: 'gpt2',
   activation_function: 'gelu_new',
-  tie_word_embeddings: true,
   scale_attn_weights: true,
   scale_attn_by_inverse_layer_idx: false,
   reorder_and_upcast_attn: false,
@@ -66,6 +72,9 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
       throw new UserError(`${fileName}: ${key} is ${show(json[key])}, only ${show(value)} is supported`);
     }
   }
+  const tied = json.tie_word_embeddings ?? true;
+  if (typeof tied !== 'boolean')
+    throw new UserError(`${fileName}: tie_word_embeddings must be true or false, got ${show(tied)}`);
   const vocabSize = size(json, 'vocab_size', fileName);
   const width = size(json, 'n_embd', fileName);
   const heads = size(json, 'n_head', fileName);
@@ -89,6 +98,7 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
     heads,
     inner: json.n_inner === undefined || json.n_inner === null ? 4 * width : size(json, 'n_inner', fileName),
     layerNormEpsilon: epsilon,
+    ...(!tied && { ownHead: true as const }),
     bosTokenId: id('bos_token_id'),
     eosTokenId: id('eos_token_id'),
     padTokenId: id('pad_token_id'),
@@ -114,6 +124,7 @@ export function formatConfig(config: ModelConfig): string {
   const json = {
     architectures: ['GPT2LMHeadModel'],
     ...FIXED,
+    tie_word_embeddings: !config.ownHead,
     vocab_size: config.vocabSize,
     n_positions: config.positions,
     n_ctx: config.positions,
@@ -148,6 +159,7 @@ function formatReasoning({ reasoning, recurrence }: ModelConfig): JsonObject | u
       max_latent_stage: reasoning.maxLatentStage,
       pad_latents: reasoning.padLatents,
       end_marker: reasoning.endMarker,
+      icot_tokens: reasoning.icotTokens,
     }),
     ...(recurrence && { feedback: recurrence.feedback, latents: recurrence.schedule }),
   };
@@ -192,6 +204,7 @@ function reasoningFrom(json: Json | undefined, fileName: string): Reasoning | un
     maxLatentStage: count('max_latent_stage'),
     padLatents,
     endMarker,
+    ...(json.icot_tokens !== undefined && { icotTokens: count('icot_tokens') }),
   };
 }
 
@@ -214,7 +227,7 @@ export function latentIds(
 
 /**
  * Every parameter by its Hugging Face name, in the order in which files and optimizers keep them.
- * Matrices are [in, out] (GPT-2's Conv1D); the LM head is `transformer.wte.weight` and has no row of its own.
+ * Matrices are [in, out] (GPT-2's Conv1D), but a head is [V, C] like the token embedding: as that, where it is tied.
  */
 export function parameterShapes(config: ModelConfig): NamedShape[] {
   const { vocabSize: V, positions, width: C, inner } = config;
@@ -235,7 +248,9 @@ export function parameterShapes(config: ModelConfig): NamedShape[] {
     affine(`${block}.mlp.c_proj`, [inner, C]);
   }
   affine('transformer.ln_f', [C]);
-  return [...shapes, ...bridgeShapes(config)];
+  shapes.push(...bridgeShapes(config));
+  if (config.ownHead) shapes.push([HEAD, [V, C]]);
+  return shapes;
 }
 
 /** Parameters of the bridge between what the last layer gives and what the first takes, where the model has one. */

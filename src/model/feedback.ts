@@ -17,7 +17,7 @@ import { PUBLISHED } from './recurrence.ts';
  * `own` keeps a tensor until the backward is over.
  *
  * Gradients: through a bridge to its parameters and the thought; through `soft` to the thought, by the softmax's own
- * slope, and to wte twice, as the head and as the table. Through `token` to the chosen row of wte alone: the choice has
+ * slope, to the head, and to wte as the table (twice to wte, where it is the head). Through `token` to the chosen row of wte alone: the choice has
  * no slope, so nothing reaches the thought.
  */
 export function fedBack(tape: Tape, model: Gpt, thought: Tensor, own: (tensor: Tensor) => Tensor): Tensor {

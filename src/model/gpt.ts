@@ -10,7 +10,7 @@ import { mlp } from '../ops/mlp.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
 import type { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
-import type { ModelConfig } from './config.ts';
+import { HEAD, type ModelConfig } from './config.ts';
 import type { LatePass } from './late-row.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -84,9 +84,14 @@ export class Gpt {
     return this.#norm(tape, h, 'ln_f', late);
   }
 
-  /** Logits of hidden states: hidden [R, C] times the transposed token embedding, [R, V]. */
+  /** The LM head [V, C]: the token embedding, unless the model has weights of its own for it. */
+  get head(): Tensor {
+    return this.config.ownHead ? this.parameters.get(HEAD) : this.parameter('wte.weight');
+  }
+
+  /** Logits of hidden states: hidden [R, C] times the transposed head, [R, V]. */
   logits(tape: Tape, hidden: Tensor): Tensor {
-    return tape.apply(matmul, { a: hidden, b: this.parameter('wte.weight') }, { transposeB: true });
+    return tape.apply(matmul, { a: hidden, b: this.head }, { transposeB: true });
   }
 
   #block(

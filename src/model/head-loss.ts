@@ -1,4 +1,4 @@
-// Cross-entropy of hidden states under the model's own head, the transposed token embedding. Knows rows and target
+// Cross-entropy of hidden states under the model's head. Knows rows and target
 // tokens; knows no columns, no passes and no batch.
 import { add } from '../ops/add.ts';
 import { crossEntropy } from '../ops/cross-entropy.ts';
@@ -14,7 +14,7 @@ export interface Labelled {
 }
 
 /**
- * loss [1] = scale times the sum over `labelled` of -log softmax(h[row]·wteᵀ)[target]; h [R, C], rows all different.
+ * loss [1] = scale times the sum over `labelled` of -log softmax(logits of h[row])[target]; h [R, C], rows all different.
  * `own` keeps a tensor until the backward is over.
  */
 export function headLoss(

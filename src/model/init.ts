@@ -1,13 +1,13 @@
 // Initial weights. Knows names, shapes and a seed; knows no device.
 import { randomFor } from '../data/random.ts';
-import { bridgeShapes, elements, type ModelConfig, parameterShapes } from './config.ts';
+import { bridgeShapes, elements, HEAD, type ModelConfig, parameterShapes } from './config.ts';
 
 /**
  * How weights start.
  * `gpt2`: matrices and embeddings from N(0, 0.02²), those that write to the residual stream divided by
  * √(2·layers), gains 1 (Radford et al. 2019).
- * `matched`: embeddings from N(0, C^-1/2) and the final LayerNorm's gain at C^-1/4, so that a fed-back hidden
- * state is as long as a token's embedding (C^1/4) and the tied head's logits have unit variance; other matrices
+ * `matched`: embeddings (and a head of its own) from N(0, C^-1/2) and the final LayerNorm's gain at C^-1/4, so that a fed-back hidden
+ * state is as long as a token's embedding (C^1/4) and the head's logits have unit variance; other matrices
  * from N(0, 1/fan-in), those that write to the residual stream divided by √(2·layers).
  */
 export type InitScale = 'matched' | 'gpt2';
@@ -72,6 +72,6 @@ function vector(name: string, { width }: ModelConfig, scale: InitScale): number 
 function standardDeviation(name: string, fanIn: number, config: ModelConfig, scale: InitScale): number {
   const residual = name.endsWith('c_proj.weight') ? (2 * config.layers) ** -0.5 : 1;
   if (scale === 'gpt2') return 0.02 * residual;
-  const embedding = /\.w[tp]e\./.test(name);
+  const embedding = name === HEAD || /\.w[tp]e\./.test(name);
   return embedding ? config.width ** -0.25 : residual * fanIn ** -0.5;
 }

@@ -87,11 +87,11 @@ export class Parameters {
     }
   }
 
-  /** Values by name, after everything recorded so far. */
+  /** Values by name, after everything recorded so far: views of an array an arena. */
   async values(): Promise<Map<string, Float32Array>> {
     const flats = await Promise.all(this.arenas.map(({ flat }) => read(flat)));
     return new Map(
-      this.#places.map(({ name, shape, arena, at }) => [name, flats[arena]!.slice(at, at + count(shape))]),
+      this.#places.map(({ name, shape, arena, at }) => [name, flats[arena]!.subarray(at, at + count(shape))]),
     );
   }
 

@@ -6,7 +6,7 @@
  * - `hidden`: h itself, as published.
  * - `linear`: LayerNorm(h·W + b), a trained bridge from the last layer's space to the first's.
  * - `mlp`: LayerNorm(h + gelu(h·W + b)·W' + b'), the same with a hidden layer of the model's width.
- * - `soft`: the expected token embedding, softmax(h·wteᵀ)·wte.
+ * - `soft`: the expected token embedding, softmax(h·headᵀ)·wte.
  * - `token`: the likeliest token's embedding, as if it had been written.
  */
 export const FEEDBACKS = ['hidden', 'linear', 'mlp', 'soft', 'token'] as const;

@@ -46,13 +46,13 @@ export function stepHeadWeights(
 
 /**
  * The head's loss [1]: scale times the sum, over all latents and the tokens of their steps, of the cross-entropy of
- * token j under the tied head of z·W_j + b_j. `thoughts` [n·B, C] are the states z that were fed back, latent p of row b
+ * token j under the model's head of z·W_j + b_j. `thoughts` [n·B, C] are the states z that were fed back, latent p of row b
  * at p·B + b; of latents beyond them nothing was fed.
  *
  * SIM-CoT (arXiv 2509.20317) has a whole language model in this place, which writes the step token by token from the
  * latent. Here position j sees the latent alone and not the tokens before it: a step must be readable at once. It costs
  * a C × C map a position instead of a second model, and what it asks of a latent is the same: to hold the step.
- * Gradients go to the head, to the thoughts wherever they are recorded, and to wte as the tied output.
+ * Gradients go to the head, to the thoughts wherever they are recorded, and to the model's head (wte, where it is tied).
  */
 export function stepLoss(
   tape: Tape,

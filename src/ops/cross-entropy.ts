@@ -32,7 +32,7 @@ export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
     expectSize('cross-entropy', 'targets', targets, R);
     const wide = (form ?? defaultRowForm(gpu, R, V)) === 'workgroup';
     const losses = empty(gpu, [R]);
-    const dlogits = empty(gpu, gradient ? [R, V] : [1]);
+    const dlogits = empty(gpu, gradient ? [R, V] : [4]);
     for (const [rowStart, rowEnd] of pieces(gpu, R, 4 * V)) {
       const bind = {
         logits: rowsOf(logits, V, rowStart, rowEnd),
@@ -41,17 +41,18 @@ export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
         dlogits: gradient ? rowsOf(dlogits, V, rowStart, rowEnd) : dlogits,
       };
       const rows = rowEnd - rowStart;
-      const launch = {
-        groups: wide ? rows : ceilDiv(rows, 16),
-        consts: wide ? { GRADIENT: gradient } : { GRADIENT: gradient, GUARD: V % 8 !== 0 },
-        unroll: true,
-      };
-      gpu.run(
-        wide ? 'cross-entropy-workgroup' : 'cross-entropy',
-        bind,
-        { R: rows, V, rowStart, scale },
-        launch,
-      );
+      const params = { R: rows, V, rowStart, scale };
+      if (wide)
+        gpu.run('cross-entropy-workgroup', bind, params, { groups: rows, consts: { GRADIENT: gradient } });
+      else if (V % 4 === 0)
+        gpu.run('cross-entropy-vec', bind, params, {
+          groups: ceilDiv(rows, 16),
+          consts: { GRADIENT: gradient },
+        });
+      else {
+        const consts = { GRADIENT: gradient, GUARD: V % 8 !== 0 };
+        gpu.run('cross-entropy', bind, params, { groups: ceilDiv(rows, 16), consts, unroll: true });
+      }
     }
     const output = sum(gpu, losses, scale);
     losses.free();

@@ -89,10 +89,11 @@ function runs(gpu: Gpu, name: MatmulVariant, shape: ProductShape): boolean {
 }
 
 /**
- * Multiply-adds from which a tile of 32 × 32 earns back its compile time on SwiftShader: 0.7 s where 16 × 32 takes
- * 0.3 s and is a tenth slower.
+ * Multiply-adds from which a tile of 32 × 32 earns back its compile time on SwiftShader, half a second each for what
+ * may follow the product, where 16 × 32 takes 0.3 s and is a tenth slower; and only with matrices B of so many values:
+ * a smaller model meets so large products in evaluations alone, and is trained in a minute.
  */
-const LARGE = 2 ** 27;
+const LARGE = { work: 2 ** 27, matrix: 2 ** 16 };
 
 /** The form used when nothing was measured; docs/log.md has the figures. */
 export function defaultVariant(gpu: Gpu, shape: ProductShape): MatmulVariant {
@@ -103,8 +104,8 @@ export function defaultVariant(gpu: Gpu, shape: ProductShape): MatmulVariant {
     return M * N >= 2 ** 18 ? 'tiled-64x64' : 'tiled-32x32';
   }
   // LLVM, under llvmpipe, has 16 registers of eight lanes and spills from 16 × 16 on; SwiftShader spills anyway.
-  const tile =
-    M <= 4 ? '4x32' : !gpu.swiftshader || N <= 16 ? '16x16' : M * N * K < LARGE ? '16x32' : '32x32';
+  const large = M * N * K >= LARGE.work && N * K >= LARGE.matrix;
+  const tile = M <= 4 ? '4x32' : !gpu.swiftshader || N <= 16 ? '16x16' : large ? '32x32' : '16x32';
   return runs(gpu, `vec-${tile}`, shape) ? `vec-${tile}` : `quad-${tile}`;
 }
 

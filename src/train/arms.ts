@@ -5,21 +5,23 @@ import type { Files } from '../files.ts';
 import { type Checkpoint, latestCheckpoint, readCheckpoint } from './checkpoint.ts';
 import type { TrainOptions } from './option-table.ts';
 
+/** What --compare trains beside a coconut model, in folders below its own. */
+const COMPARED: readonly Mode[] = ['cot', 'no-cot'];
+
 /** What a run writes into its folder. */
-const OWN = [
+const OWN: readonly string[] = [
   'metrics.jsonl',
   'checkpoints',
   'final',
   'results.json',
   'report.html',
   'samples.json',
-  'cot',
-  'no-cot',
+  ...COMPARED,
 ];
 
 /** The models that a run trains, one after another. */
 export function armModes({ compare, mode }: TrainOptions): readonly Mode[] {
-  return compare ? ['coconut', 'cot', 'no-cot'] : [mode];
+  return compare ? [mode, ...COMPARED] : [mode];
 }
 
 /** Folder of an arm's checkpoints and final model: the run's own for the first, one below it for the others. */
@@ -30,7 +32,7 @@ export function armFolder(out: string, mode: Mode, options: TrainOptions): strin
 /** The newest checkpoint of the run in `dir`: of its latest arm. Throws UserError where there is none. */
 export async function newestCheckpoint(dir: string, files: Files): Promise<Checkpoint> {
   if (!(await files.exists(dir))) throw new UserError(`--resume ${dir}: no such folder`);
-  for (const arm of [`${dir}/no-cot`, `${dir}/cot`, dir]) {
+  for (const arm of [...COMPARED.map(mode => `${dir}/${mode}`).reverse(), dir]) {
     const path = (await files.exists(arm)) ? await latestCheckpoint(files, arm) : undefined;
     if (path !== undefined) return readCheckpoint(files, path);
   }

@@ -43,6 +43,8 @@ export async function finishArm(
     seed: options.seed,
     samples: position.samples,
     steps: position.step,
+    stage,
+    lastStage: trained.lastStage,
     trainSeconds: trained.trainSeconds,
     stepSeconds: trained.stepSeconds,
     peakBytes: trained.peakBytes,

@@ -1,7 +1,7 @@
 // The training loop of one arm: stages, steps, validations, checkpoints. Everything it does follows from its
 // position and the seed, so a resumed arm goes on bit for bit. Knows no platform: files and output are given.
 import type { Row } from '../data/batch.ts';
-import { drawStage, type Mode, rowOf } from '../data/curriculum.ts';
+import { drawStage, FORMS, type Mode, rowOf } from '../data/curriculum.ts';
 import { derivedSeed, randomFor } from '../data/random.ts';
 import type { Sample } from '../data/sample.ts';
 import { UserError } from '../errors.ts';
@@ -42,7 +42,7 @@ export interface ArmPlan {
   readonly mode: Mode;
   /** Folder of the arm's checkpoints and final model. */
   readonly dir: string;
-  /** As many samples as another arm took; null where the arm's own stages decide. */
+  /** Samples to train on, the last stage lasting until then; null where the arm's own stages decide. */
   readonly samples: number | null;
   readonly finished: readonly ArmResult[];
 }
@@ -66,6 +66,7 @@ export interface TrainedArm {
   readonly position: Position;
   /** Stage whose prompts the final evaluation gives. */
   readonly stage: number;
+  readonly lastStage: number;
   readonly trainSeconds: number;
   readonly stepSeconds: number;
   readonly peakBytes: number;
@@ -91,7 +92,7 @@ export async function trainArm(
     learner.optimizer.v.load(from.moments.v);
     learner.optimizer.steps = from.trainer.optimizerStep;
   }
-  const last = lastStage(mode, options, setup.mostSteps);
+  const last = lastStage(mode, options, setup.most);
   const planned = plannedSteps(options, plan.samples);
   const seed = derivedSeed(options.seed, STAGE_DRAWS);
 
@@ -105,7 +106,10 @@ export async function trainArm(
   const log = (record: MetricRecord): Promise<void> => files.append(around.metricsPath, formatRecord(record));
 
   const modelFiles = async (): Promise<ModelFiles> => ({
-    config: { ...setup.config, reasoning: { mode, stage: position.stage, ...reasoningOptions(options) } },
+    config: {
+      ...setup.config,
+      reasoning: { mode, stage: position.stage, ...reasoningOptions(mode, options) },
+    },
     weights: await parameters.values(),
     tokenizer: tokenizer.toJson(),
   });
@@ -196,7 +200,7 @@ export async function trainArm(
 
   const armEnds = (validated: number | null): boolean =>
     (planned !== null && position.step >= planned) ||
-    (plan.samples === null && position.stage >= last && stageEnds(position, mode, last, options, validated));
+    (plan.samples === null && position.stage >= last && stageEnds(position, last, options, validated));
   // A run killed between an arm's last checkpoint and its evaluation comes back to an arm that has ended.
   let ended = from !== undefined && armEnds(accuracy);
   // Every stage's kernels are compiled before the first step: a stage that compiled its own as it begins would stop
@@ -236,7 +240,7 @@ export async function trainArm(
     }
     const validated = check ? accuracy : null;
     ended = armEnds(validated);
-    if (!ended && position.stage < last && stageEnds(position, mode, last, options, validated)) {
+    if (!ended && position.stage < last && stageEnds(position, last, options, validated)) {
       position = { ...position, stage: position.stage + 1, stageStep: 0 };
       accuracy = null;
       stepTimes.length = 0; // A step's time is that of the last stage, with all its latents.
@@ -256,6 +260,7 @@ export async function trainArm(
     files: await modelFiles(),
     position,
     stage: position.stage,
+    lastStage: last,
     trainSeconds: seconds(),
     stepSeconds: median(stepTimes),
     peakBytes,
@@ -269,8 +274,10 @@ export function evalBatch(positions: number): number {
   return Math.min(512, Math.max(8, Math.floor(EVAL_TOKENS / positions)));
 }
 
-function reasoningOptions({ latentsPerStep, maxLatentStage, padLatents, endMarker }: TrainOptions) {
-  return { latentsPerStep, maxLatentStage, padLatents, endMarker };
+function reasoningOptions(mode: Mode, options: TrainOptions) {
+  const { latentsPerStep, maxLatentStage, padLatents, endMarker, icotTokens } = options;
+  const common = { latentsPerStep, maxLatentStage, padLatents, endMarker };
+  return FORMS[mode].written === 'fewer tokens' ? { ...common, icotTokens } : common;
 }
 
 function advance({ step, samples, stage, stageStep }: Position, batch: number): Position {

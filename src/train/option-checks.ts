@@ -1,5 +1,6 @@
 // Options that are legal one by one and contradict each other. Knows what options mean to each other; knows
 // nothing of where they came from but which were asked for.
+import { FORMS } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
 import { flagName, type OptionKey, showOption, type TrainOptions } from './option-table.ts';
 import { withPreset } from './presets.ts';
@@ -27,6 +28,9 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
   if (options.compare && options.mode !== 'coconut') {
     refuse(`--compare contradicts --mode ${options.mode}: it trains cot and no-cot beside a coconut model`);
   }
+  if (options.mode !== 'icot') {
+    refuseWith(`--mode ${options.mode}`, ['icotTokens'], 'only icot drops steps token by token');
+  }
   if (options.data !== null) {
     refuseWith(
       '--data',
@@ -49,15 +53,20 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
   } else if (options.width % options.heads !== 0) {
     refuse(`--width ${options.width} is not divisible by --heads ${options.heads}`);
   }
+  if (options.samples !== null) {
+    refuseWith('--samples', ['finalAccuracy'], 'the last stage lasts until then, however good it is');
+  }
   if (options.stageSteps === 'auto') {
-    if (options.schedule === 'cosine' && options.steps === null) {
-      refuse('--schedule cosine needs an end: give --steps, or --stage-steps as a list');
+    if (options.schedule === 'cosine' && options.steps === null && options.samples === null) {
+      refuse('--schedule cosine needs an end: give --samples, --steps, or --stage-steps as a list');
     }
   } else {
-    const { stageSteps, maxLatentStage } = options;
+    const { mode, stageSteps, maxLatentStage } = options;
     const stages = maxLatentStage + 1;
-    // One more where the longest samples have steps left at the last latent stage.
-    if (stageSteps.length !== stages && stageSteps.length !== stages + 1) {
+    // One more where the longest samples have steps left at the last latent stage. What icot's stages are is known
+    // when the data is: setup.ts.
+    const fits = stageSteps.length === stages || stageSteps.length === stages + 1;
+    if (FORMS[mode].written === 'fewer steps' && !fits) {
       refuse(
         `--stage-steps names ${stageSteps.length} stages, but --max-latent-stage ${maxLatentStage} makes ${stages}, or ${stages + 1} with one that drops all steps left`,
       );

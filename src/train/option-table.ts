@@ -1,6 +1,7 @@
 // The one table of the trainer's options. The command line, the config file, --help, the checks and the type
 // TrainOptions all come from it: a new hyperparameter is one row here, plus its value in presets.ts if presets
 // differ in it. Knows no preset's numbers and does no parsing.
+import { MODES } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
 import { type Json, show } from '../json.ts';
 import {
@@ -57,9 +58,9 @@ export const OPTIONS = {
   ),
   mode: common(
     'Run',
-    choice('coconut', 'cot', 'no-cot'),
+    { ...choice(...MODES), placeholder: 'mode' },
     'coconut',
-    'latent thoughts, written thoughts, or the answer alone',
+    'coconut: thoughts fed back take the place of the written steps, one step a stage; cot: all steps are written; no-cot: none; no-thought: as coconut, with nothing in the place of steps; pause: with a learned token in place of each thought; no-curriculum: all thoughts and no step from the start; icot: no thoughts, steps fade token by token',
   ),
   bptt: perPreset(
     'Run',
@@ -67,7 +68,17 @@ export const OPTIONS = {
     'truncation window: latents the gradient reaches back through',
   ),
   compare: common('Run', toggle(), false, 'then train cot and no-cot on the same number of samples'),
-  steps: resumable(common('Run', optional(integer(1)), null, 'stop after so many optimizer steps in all')),
+  steps: resumable(
+    common('Run', optional(integer(1)), null, 'stop after so many optimizer steps in all, if not before'),
+  ),
+  samples: resumable(
+    common(
+      'Run',
+      optional(integer(1)),
+      null,
+      'train on exactly so many samples (whole batches): the last stage lasts until then',
+    ),
+  ),
   seed: common('Run', integer(0, 2 ** 32 - 1), 0, 'same seed, same bits'),
   adapter: resumable(common('Run', choice('auto', 'gpu', 'software'), 'auto', 'where to compute')),
   tune: common(
@@ -152,7 +163,7 @@ export const OPTIONS = {
   stageSteps: perPreset(
     'Curriculum',
     orWord('auto', integerList()),
-    'optimizer steps of each stage, or advance on accuracy',
+    'optimizer steps of each stage, or advance on accuracy; a mode of one stage (cot, no-cot, no-curriculum) trains for the sum of a list',
   ),
   stageAccuracy: perPreset('Curriculum', real(0, 1), 'auto: a stage ends at this validation accuracy'),
   finalAccuracy: perPreset('Curriculum', real(0, 1), 'auto: the last stage ends at this validation accuracy'),
@@ -160,6 +171,12 @@ export const OPTIONS = {
   stageMaxSteps: perPreset('Curriculum', integer(1), 'auto: a stage ends after so many steps at the latest'),
   uniformProb: perPreset('Curriculum', real(0, 1), 'share of batches trained at a random earlier stage'),
   padLatents: perPreset('Curriculum', toggle(), 'short samples get as many latents as long ones'),
+  icotTokens: common(
+    'Curriculum',
+    integer(1),
+    8,
+    'icot: stage s drops the first s times so many tokens of the steps, until none is left',
+  ),
   resetOptimizer: perPreset('Curriculum', toggle(), 'fresh optimizer state in each stage'),
   endMarker: perPreset(
     'Curriculum',

@@ -46,8 +46,9 @@ export function resumedOptions({ options, given }: Resolved, saved: TrainOptions
   if (options.resume !== null) merged.out = options.resume;
   for (const key of given) {
     if (key === 'resume' || key === 'config' || key === 'out') continue;
-    // A cosine falls to 0 at --steps, so there another end is another run.
-    const free = 'resumable' in OPTIONS[key] && !(key === 'steps' && saved.schedule === 'cosine');
+    // A cosine falls to 0 at the end, so there another end is another run.
+    const ends = key === 'steps' || key === 'samples';
+    const free = 'resumable' in OPTIONS[key] && !(ends && saved.schedule === 'cosine');
     if (free) merged[key] = options[key];
     else if (JSON.stringify(options[key]) !== JSON.stringify(saved[key])) {
       const flag = `--${flagName(key)}`;

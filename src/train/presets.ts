@@ -36,6 +36,7 @@ const smoke: Preset = {
 
   latentsPerStep: 1,
   maxLatentStage: 2,
+  icotTokens: 1, // A step is a word, so icot has the stages of coconut.
   stageSteps: [240, 120, 120],
   stageAccuracy: 0.97,
   finalAccuracy: 0.99,
@@ -83,6 +84,7 @@ const pointer: Preset = {
 
   latentsPerStep: 1,
   maxLatentStage: 3,
+  icotTokens: 1,
   stageSteps: 'auto',
   // A stage that lingers for 0.97 can stay at 0.95 for 2,000 steps; the next one trains what it left [log].
   stageAccuracy: 0.9,
@@ -130,6 +132,7 @@ const prosqaMini: Preset = {
 
   latentsPerStep: 1,
   maxLatentStage: 3,
+  icotTokens: 1,
   stageSteps: [800, 800, 1000, 1000],
   stageAccuracy: 0.97,
   finalAccuracy: 0.99,
@@ -174,6 +177,7 @@ const prosqa: Preset = {
 
   latentsPerStep: 1,
   maxLatentStage: 4,
+  icotTokens: 8, // The reference's; the 35 tokens of 6 hops then fade in as many stages as the list below has.
   // 17,886 samples are 70 steps an epoch: 25 epochs for each of stages 0 to 4, and the rest of the 300 without any
   // written step, as questions of 5 and 6 hops still have some left after stage 4.
   stageSteps: [1750, 1750, 1750, 1750, 1750, 12250],

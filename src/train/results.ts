@@ -1,4 +1,5 @@
 // What a run came to: the content of results.json and the table of it. Knows no metrics and no file system.
+import { FORMS } from '../data/curriculum.ts';
 import type { TrainOptions } from './option-table.ts';
 
 /** One trained model. Shares are 0 to 1. */
@@ -10,6 +11,9 @@ export interface ArmResult {
   readonly samples: number;
   /** Optimizer steps. */
   readonly steps: number;
+  /** The stage in which it ended, whose prompts the evaluation gives, and the last that it could have reached. */
+  readonly stage: number;
+  readonly lastStage: number;
   /** Seconds of training, validations included. */
   readonly trainSeconds: number;
   /** Seconds of one optimizer step in the last stage, the median. */
@@ -75,7 +79,7 @@ export function resultsCells(arms: readonly ArmResult[]): {
     ],
     rows: arms.map(arm => [
       arm.mode,
-      arm.mode === 'coconut' ? String(arm.bptt) : '–',
+      FORMS[arm.mode].instead === 'latents' ? String(arm.bptt) : '–',
       String(arm.seed),
       group(arm.samples),
       share(arm.exactMatch),

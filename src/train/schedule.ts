@@ -1,5 +1,5 @@
 // When stages and arms end. Knows options and counters; knows no model and no data.
-import type { Mode } from '../data/curriculum.ts';
+import { FORMS, type Mode } from '../data/curriculum.ts';
 import type { TrainOptions } from './option-table.ts';
 
 /** Where an arm stands. */
@@ -15,21 +15,38 @@ export interface Position {
 
 export const START: Position = { step: 0, samples: 0, stage: 0, stageStep: 0 };
 
-/**
- * The last stage of an arm: that of the most latents, or one more that drops all steps left, where samples have
- * more steps than that. Only `coconut` has stages.
- */
-export function lastStage(mode: Mode, options: TrainOptions, mostSteps: number): number {
-  if (mode !== 'coconut') return 0;
-  const { maxLatentStage, stageSteps } = options;
-  if (stageSteps !== 'auto') return stageSteps.length - 1;
-  return mostSteps > maxLatentStage ? maxLatentStage + 1 : maxLatentStage;
+/** The most reasoning that a sample of the data has. */
+export interface MostReasoning {
+  readonly steps: number;
+  readonly tokens: number;
 }
 
-/** Optimizer steps of an arm where they are known beforehand, else null. `samples`: as many as another arm took. */
+/**
+ * The last stage of an arm. Where each stage drops a step: that of the most latents, or one more that drops all steps
+ * left, where samples have more of them. Where each drops some tokens: the first without any. Other modes have one
+ * stage, number 0.
+ */
+export function lastStage(mode: Mode, options: TrainOptions, most: MostReasoning): number {
+  const { maxLatentStage, stageSteps, icotTokens } = options;
+  switch (FORMS[mode].written) {
+    case 'all':
+    case 'none':
+      return 0;
+    case 'fewer steps':
+      if (stageSteps !== 'auto') return stageSteps.length - 1;
+      return most.steps > maxLatentStage ? maxLatentStage + 1 : maxLatentStage;
+    case 'fewer tokens':
+      return Math.ceil(most.tokens / icotTokens);
+  }
+}
+
+/**
+ * Optimizer steps of an arm where they are known beforehand, else null. `samples`: those to train on, whatever the
+ * stages say; null where the stages decide. --steps ends any arm that has come so far.
+ */
 export function plannedSteps(options: TrainOptions, samples: number | null): number | null {
   const { stageSteps, batch, steps } = options;
-  if (samples !== null) return Math.ceil(samples / batch);
+  if (samples !== null) return Math.min(Math.ceil(samples / batch), steps ?? Number.POSITIVE_INFINITY);
   const planned = stageSteps === 'auto' ? null : stageSteps.reduce((sum, count) => sum + count, 0);
   return steps !== null && planned !== null ? Math.min(steps, planned) : (steps ?? planned);
 }
@@ -42,14 +59,13 @@ export function threshold(stage: number, last: number, options: TrainOptions): n
 /** Whether the stage is over after this position's step; `accuracy` is that of a validation just made, or null. */
 export function stageEnds(
   position: Position,
-  mode: Mode,
   last: number,
   options: TrainOptions,
   accuracy: number | null,
 ): boolean {
   const { stageSteps, stageMaxSteps } = options;
-  if (stageSteps !== 'auto' && mode === 'coconut') return position.stageStep >= stageSteps[position.stage]!;
-  if (stageSteps !== 'auto') return false;
+  // An arm of one stage trains for the sum of the list, as plannedSteps says.
+  if (stageSteps !== 'auto') return last > 0 && position.stageStep >= stageSteps[position.stage]!;
   const reached = accuracy !== null && accuracy >= threshold(position.stage, last, options);
   return reached || position.stageStep >= stageMaxSteps;
 }

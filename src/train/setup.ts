@@ -1,20 +1,22 @@
 // What a run starts from: samples, tokenizer, model config and first weights. Knows options, data and formats;
 // knows no device.
-import { type CurriculumOptions, latentsOf, type Mode, rowOf } from '../data/curriculum.ts';
+import { type CurriculumOptions, latentsOf, longestRow, rowOf } from '../data/curriculum.ts';
 import { parseSamples, type Sample } from '../data/sample.ts';
 import { generatedSource, holdOut, type SampleSource, shuffledSource } from '../data/source.ts';
 import { TASKS } from '../data/tasks.ts';
-import { Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { WordTokenizer } from '../data/word-tokenizer.ts';
 import { UserError } from '../errors.ts';
-import { tokenizerOf } from '../eval/prompting.ts';
+import { type OpenModel, openModel } from '../eval/open.ts';
 import type { Files } from '../files.ts';
 import { show } from '../json.ts';
 import { type ModelConfig, parameterCount } from '../model/config.ts';
 import { type ParameterValues, readModel } from '../model/folder.ts';
 import { initialWeights } from '../model/init.ts';
-import { armFolder } from './arms.ts';
+import { armFolder, armModes } from './arms.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { TrainOptions } from './option-table.ts';
+import { lastStage, type MostReasoning } from './schedule.ts';
 
 /** Rows looked at to learn how long a generated task's rows get, and the room left above the longest. */
 const ROWS_MEASURED = 2000;
@@ -31,8 +33,7 @@ export interface Setup {
   readonly config: ModelConfig;
   readonly weights: ParameterValues;
   readonly curriculum: CurriculumOptions;
-  /** Most reasoning steps of a sample. */
-  readonly mostSteps: number;
+  readonly most: MostReasoning;
 }
 
 /**
@@ -45,11 +46,12 @@ export async function prepare(options: TrainOptions, files: Files, from?: Checkp
   const { tokenizer, config, weights } = from
     ? await resumed(from, options, files)
     : options.init
-      ? await fromFolder(options.init, files)
+      ? openModel(await readModel(files, options.init), options.init)
       : fresh(options, known, curriculum);
-  checkFit(options, config, tokenizer, [...known, ...valid, ...test], curriculum);
-  const mostSteps = Math.max(...known.map(sample => sample.steps.length));
-  return { train, valid, test, tokenizer, config, weights, curriculum, mostSteps };
+  const most = mostReasoning(known, tokenizer);
+  checkStages(options, most);
+  checkFit(options, config, tokenizer, [...known, ...valid, ...test], most);
+  return { train, valid, test, tokenizer, config, weights, curriculum, most };
 }
 
 interface Samples {
@@ -96,40 +98,22 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
   };
 }
 
-async function fromFolder(
-  dir: string,
-  files: Files,
-): Promise<Pick<Setup, 'tokenizer' | 'config' | 'weights'>> {
-  const { config, weights, tokenizer } = await readModel(files, dir);
-  return { config, weights, tokenizer: tokenizerOf(tokenizer, config, dir) };
-}
-
 /** The run's own model. Arms still to come begin where the first did: at the weights of its checkpoint 0. */
-async function resumed(
-  from: Checkpoint,
-  options: TrainOptions,
-  files: Files,
-): Promise<Pick<Setup, 'tokenizer' | 'config' | 'weights'>> {
+async function resumed(from: Checkpoint, options: TrainOptions, files: Files): Promise<OpenModel> {
   const { arm, step } = from.trainer;
   const dir = `${armFolder(options.out, arm, options)}/checkpoints/${step}`;
-  const tokenizer = tokenizerOf(from.tokenizer, from.config, dir);
-  const weights = options.compare
-    ? (await readModel(files, `${options.out}/checkpoints/0`)).weights
-    : from.weights;
-  return { config: from.config, weights, tokenizer };
+  const opened = openModel(from, dir);
+  if (!options.compare) return opened;
+  return { ...opened, weights: (await readModel(files, `${options.out}/checkpoints/0`)).weights };
 }
 
-function fresh(
-  options: TrainOptions,
-  known: readonly Sample[],
-  curriculum: CurriculumOptions,
-): Pick<Setup, 'tokenizer' | 'config' | 'weights'> {
+function fresh(options: TrainOptions, known: readonly Sample[], curriculum: CurriculumOptions): OpenModel {
   const { task, nodes, hops, maxEdges, width, heads, layers } = options;
   const tokenizer =
     options.data === null
-      ? Tokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
-      : Tokenizer.fromSamples(known);
-  const longest = Math.max(...known.map(sample => longestRow(sample, tokenizer, options.mode, curriculum)));
+      ? WordTokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
+      : WordTokenizer.fromSamples(known);
+  const longest = greatest(known, sample => roomFor(sample, tokenizer, curriculum));
   const positions = options.positions === 'auto' ? Math.ceil((longest * ROOM) / 16) * 16 : options.positions;
   const config = configFor(tokenizer, { width, heads, layers }, positions);
   const count = parameterCount({ ...config, layers: 1 }) * config.layers;
@@ -164,12 +148,35 @@ export function configFor(
   };
 }
 
-/** Tokens of a sample's longest row over all stages: the first has all steps, the last all latents. */
-function longestRow(sample: Sample, tokenizer: Tokenizer, mode: Mode, curriculum: CurriculumOptions): number {
-  const text = rowOf(sample, tokenizer, 'cot', 0, curriculum).tokens.length + 2;
-  if (mode !== 'coconut') return text;
-  const most = latentsOf(sample.steps.length, curriculum.maxLatentStage, curriculum);
-  return Math.max(text, rowOf(sample, tokenizer, 'coconut', 0, curriculum).tokens.length) + most;
+/**
+ * Columns for all that a sample could make: every step written, every latent, both markers. The same in every mode, so
+ * that models of all modes begin with the same weights.
+ */
+function roomFor(sample: Sample, tokenizer: Tokenizer, curriculum: CurriculumOptions): number {
+  const written = rowOf(sample, tokenizer, 'cot', 0, curriculum).tokens.length;
+  return written + 2 + latentsOf(sample.steps.length, curriculum.maxLatentStage, curriculum);
+}
+
+export function mostReasoning(samples: readonly Sample[], tokenizer: Tokenizer): MostReasoning {
+  const tokens = ({ steps }: Sample): number =>
+    steps.reduce((sum, step) => sum + tokenizer.encodePart('step', step).length, 0);
+  return { steps: greatest(samples, ({ steps }) => steps.length), tokens: greatest(samples, tokens) };
+}
+
+/** Of files so long that their numbers are too many for the arguments of one Math.max. */
+function greatest(samples: readonly Sample[], of: (sample: Sample) => number): number {
+  return samples.reduce((most, sample) => Math.max(most, of(sample)), 0);
+}
+
+/** How many stages drop tokens depends on the data, so a list of lengths can only be checked here. */
+function checkStages(options: TrainOptions, most: MostReasoning): void {
+  const { mode, stageSteps, icotTokens } = options;
+  if (mode !== 'icot' || stageSteps === 'auto') return;
+  const stages = lastStage(mode, options, most) + 1;
+  if (stageSteps.length !== stages)
+    throw new UserError(
+      `--stage-steps names ${stageSteps.length} stages, but --icot-tokens ${icotTokens} makes ${stages} of reasoning of up to ${most.tokens} tokens: name ${stages}, or give --stage-steps auto`,
+    );
 }
 
 /** Samples that the model cannot read are refused before anything is trained. */
@@ -178,17 +185,19 @@ function checkFit(
   config: ModelConfig,
   tokenizer: Tokenizer,
   samples: readonly Sample[],
-  curriculum: CurriculumOptions,
+  most: MostReasoning,
 ): void {
   const where = options.data ?? `the task ${options.task}`;
   const origin = options.resume ?? options.init;
+  const arms = armModes(options).map(mode => ({ mode, last: lastStage(mode, options, most) }));
   for (const sample of samples) {
-    const length = longestRow(sample, tokenizer, options.mode, curriculum);
+    const lengths = arms.map(({ mode, last }) => longestRow(sample, tokenizer, mode, last, options));
+    const length = Math.max(...lengths);
     if (length > config.positions)
       throw new UserError(
         `${where}: a row of ${length} tokens is longer than the model's ${config.positions} positions`,
       );
-    if (origin === null) continue;
+    if (origin === null || tokenizer.unknown < 0) continue;
     const text = [sample.question, ...sample.steps, sample.answer].join(' ');
     if (tokenizer.encode(text).includes(tokenizer.unknown))
       throw new UserError(`${where}: ${show(text, 40)} has words that the model in ${origin} does not know`);

@@ -3,9 +3,9 @@
 import { collate, groupByLatents, type Row, UNLABELLED } from '../data/batch.ts';
 import { type Gpt, rowsThatFit } from '../model/gpt.ts';
 import { latentLoss, type Window } from '../model/latent.ts';
+import type { Parameters } from '../model/parameters.ts';
 import { latentPasses, PUBLISHED, type Schedule } from '../model/recurrence.ts';
 import { stepTokenCount } from '../model/step-head.ts';
-import type { Parameters } from '../model/parameters.ts';
 import { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { AdamW, type AdamWOptions } from './optimizer.ts';
@@ -100,7 +100,8 @@ export class Learner {
    */
   #microBatches(rows: readonly Row[]): (readonly Row[])[] {
     const { window, microBatch } = this.#options;
-    const spanned = (row: Row): boolean => window === 'full' || latentPasses(this.#schedule, row.latents) <= window;
+    const spanned = (row: Row): boolean =>
+      window === 'full' || latentPasses(this.#schedule, row.latents) <= window;
     const within = rows.filter(spanned);
     const beyond = groupByLatents(rows.filter(row => !spanned(row))).map(group => group.rows);
     const groups = within.length > 0 ? [within, ...beyond] : beyond;

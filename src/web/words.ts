@@ -1,4 +1,5 @@
 // Figures and names in words. Knows nothing else.
+import type { Mode } from '../data/curriculum.ts';
 import type { Treatment } from './engine/protocol.ts';
 
 export function bytes(count: number): string {
@@ -12,6 +13,17 @@ export function milliseconds(value: number): string {
 export function percent(share: number): string {
   return `${Math.round(100 * share)} %`;
 }
+
+/** What a model of each mode does between question and answer. */
+export const WAYS: Readonly<Record<Mode, string>> = {
+  coconut: 'thinks in vectors',
+  cot: 'writes its steps',
+  'no-cot': 'answers at once',
+  'no-thought': 'stopped writing its steps',
+  pause: 'pauses instead of thinking',
+  'no-curriculum': 'thinks, never saw steps',
+  icot: 'stopped writing, word by word',
+};
 
 /** How each treatment of thoughts is called, what it does, and how a sentence about it begins. */
 export const TREATMENTS: Readonly<

@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { measureGeneration } from '../../bench/latents/generation.ts';
-import { pairedPrompts, pairedRows, rowsWith, SIZES, type Size } from '../../bench/latents/rows.ts';
+import {
+  MOST_LATENTS,
+  pairedPrompts,
+  pairedRows,
+  rowsWith,
+  SIZES,
+  type Size,
+  sizeWith,
+} from '../../bench/latents/rows.ts';
 import { measureScaling } from '../../bench/latents/scaling.ts';
 import { fitLine, spreadOf } from '../../bench/latents/spread.ts';
 import { ratios, takeTurns } from '../../bench/latents/steady.ts';
@@ -17,6 +25,28 @@ const SMALL: Size = { ...SIZES.pointer, width: 16, layers: 2, heads: 2 };
 const TWICE = { least: 2, most: 2, seconds: 0 };
 const BENCH = 'bench/latents.ts';
 const folder = scratch();
+
+describe('rows of any number of thoughts', () => {
+  it('have questions of one length, and a thought for each hop', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: MOST_LATENTS }), n => {
+        const size = sizeWith(n);
+        const { latents, written, tokenizer } = pairedRows(size, 2, n);
+        for (const [i, row] of latents.entries()) {
+          expect(row).toMatchObject({ latents: n, latentStart: sizeWith(1).question + 1 });
+          expect(row.tokens).toHaveLength(written[i]!.tokens.length);
+          expect(tokenizer.size).toBe(pairedRows(sizeWith(1), 1, 1).tokenizer.size);
+        }
+      }),
+    );
+  });
+
+  it('are the same rows twice where there is none', () => {
+    const { latents, written } = pairedRows(sizeWith(0), 3, 0);
+    expect(latents).toEqual(written);
+    expect(latents[0]!.latents).toBe(0);
+  });
+});
 
 describe.each(Object.values(SIZES))('rows of size $name', size => {
   const n = 6;
@@ -156,6 +186,11 @@ it('runs small, shows and writes its figures, and keeps no results', async () =>
 describe('bad input is one line and status 1', () => {
   it.each([
     ['--only taxes', 'error: --only must be some of tax, scaling, generation, got "taxes"'],
+    [
+      '--latents 3',
+      'error: --latents goes with --only tax: the other measurements have numbers of their own',
+    ],
+    ['--only tax --latents 17', 'error: --latents must be an integer from 0 to 16, got "17"'],
     ['--only tax,', 'error: --only must be some of tax, scaling, generation, got ""'],
     ['--adapter fast', 'error: --adapter must be auto, gpu or software'],
     ['--bogus', "error: unknown option '--bogus'"],

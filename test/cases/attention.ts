@@ -119,6 +119,7 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
     { B: 5, T: 8, H: 2, D: 16 },
     { B: 1, T: 31, H: 1, D: 17 },
     { B: 1, T: 6, H: 1, D: 128 },
+    { B: 2, T: 70, H: 1, D: 8 },
   ],
   bench: [
     { B: 16, T: 128, H: 4, D: 32 },
@@ -129,6 +130,7 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
     { B: 1, T: 1, H: 12, D: 64 },
   ],
   cpuAttrs: ({ B, T, H }, random) => ({ B, H, first: randomFirst(B, T, random) }),
+  benchAttrs: ({ B, H }) => ({ B, H, first: new Uint32Array(B) }),
   inputs: ({ B, T, H, D }, random) => ({ qkv: normal([T * B, 3 * H * D], random) }),
   forward: ({ qkv }, attrs) => attentionForward(qkv!, attrs),
   backward: ({ qkv }, attrs, dOut) => ({ qkv: attentionBackward(qkv!, attrs, dOut) }),

@@ -59,6 +59,8 @@ export interface OpCase<D extends Dims = Dims, CpuAttrs = unknown> {
   /** Shapes the bench times: training, single column (M = batch), generation. */
   readonly bench: readonly D[];
   cpuAttrs(dims: D, random: () => number): CpuAttrs;
+  /** Attributes of what is timed, where random ones would leave out work that `cost` counts. */
+  benchAttrs?(dims: D, random: () => number): CpuAttrs;
   inputs(dims: D, random: () => number, attrs: CpuAttrs): Record<string, Arr>;
   forward(inputs: Record<string, Arr>, attrs: CpuAttrs): Arr;
   /** Gradients of sum(output * dOutput) for every differentiable input; {} where the op has no backward. */

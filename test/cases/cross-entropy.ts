@@ -32,6 +32,8 @@ export const crossEntropyCase: OpCase<Dims, CpuAttrs> = {
     { R: 1, V: 1 },
     { R: 1, V: 2 },
     { R: 17, V: 8 },
+    { R: 18, V: 4 },
+    { R: 35, V: 20 },
     { R: 33, V: 7 },
     { R: 5, V: 1009 },
     { R: 300, V: 41 },
@@ -45,6 +47,10 @@ export const crossEntropyCase: OpCase<Dims, CpuAttrs> = {
   ],
   cpuAttrs: ({ R, V }, random) => ({
     targets: Uint32Array.from({ length: R }, () => (random() < 0.2 ? NONE : Math.floor(random() * V))),
+    scale: Math.fround(1 / R),
+  }),
+  benchAttrs: ({ R, V }, random) => ({
+    targets: Uint32Array.from({ length: R }, () => Math.floor(random() * V)),
     scale: Math.fround(1 / R),
   }),
   inputs: ({ R, V }, random) => ({ logits: arr([R, V], () => Math.fround(4 * random() - 1)) }),

@@ -3,7 +3,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { writeModel } from '../../src/model/folder.ts';
 import { initialWeights } from '../../src/model/init.ts';
@@ -24,7 +24,7 @@ function file(name: string, content: string | Uint8Array): string {
 
 // A model of 12 words and 24 positions, and a checkpoint of a run that made it.
 
-const tokenizer = Tokenizer.fromWords(['n0', 'n1', 'n2', 'n3', '?']);
+const tokenizer = WordTokenizer.fromWords(['n0', 'n1', 'n2', 'n3', '?']);
 const config: ModelConfig = {
   vocabSize: tokenizer.size,
   positions: 24,
@@ -85,7 +85,7 @@ const truncate = (path: string) => writeFileSync(path, readFileSync(path).subarr
 const replaced = (content: string | Uint8Array) => (path: string) => writeFileSync(path, content);
 const edited = (key: string, value: unknown) => (path: string) =>
   writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), [key]: value }));
-const otherWords = replaced(Tokenizer.fromWords(['n0', 'n1', '?']).toJson());
+const otherWords = replaced(WordTokenizer.fromWords(['n0', 'n1', '?']).toJson());
 const misshapen = replaced(
   encodeSafetensors(
     [...modelFiles.weights].map(([name, data]) => [name, { shape: [data.length], data }] as const),
@@ -169,7 +169,7 @@ withData(
 
 // Flags of the trainer.
 train('--preset unknown', '--preset large', /--preset must be smoke, .* got "large"/);
-train('--mode unknown', '--mode think', /--mode must be coconut, cot or no-cot, got "think"/);
+train('--mode unknown', '--mode think', /--mode must be coconut, cot, .* or icot, got "think"/);
 train('unknown flag', '--stepz 4', /unknown flag --stepz; did you mean --steps\?/);
 train('word without flag', 'extra', /unexpected "extra"/);
 train('flag without value', '--steps', /--steps needs a value/);
@@ -182,6 +182,11 @@ train('--adapter unknown', '--adapter cpu', /--adapter must be auto, gpu or soft
 train('--width and --heads', '--width 18 --heads 4', /--width 18 is not divisible by --heads 4/);
 train('--hops beyond --nodes', '--hops 4', /--hops 4 .*--nodes/);
 train('stages that do not fit', '--stage-steps 4,4', /--stage-steps names 2 stages/);
+train(
+  "stages that are not icot's",
+  '--mode icot --stage-steps 4,4',
+  /--stage-steps names 2 stages, but --icot-tokens 1 makes 3 of reasoning of up to 2 tokens: name 3, or give/,
+);
 train('--valid without --data', ['--valid', good], /--valid needs --data/);
 train('--compare with --mode cot', '--compare --mode cot', /--compare contradicts --mode cot/);
 train('--positions too few', '--positions 9', /a row of \d+ tokens is longer than the model's 9 positions/);
@@ -362,7 +367,7 @@ tool(
     ['--limit many', /--limit must be a positive integer/],
     ['--latents -1', /--latents must be an integer of at least 0/],
     ['--latents 1000000000', /latents 1000000000: the model has only 24 positions/],
-    ['--mode think', /--mode must be coconut, cot or no-cot/],
+    ['--mode think', /--mode must be coconut, cot, .* or icot/],
     ['--mode cot --latents 2', /latents 2: a cot model has none/],
     ['--adapter cpu', /--adapter must be auto, gpu or software/],
     ['--colour', /unknown option '--colour'/],

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { type CurriculumOptions, rowOf } from '../../src/data/curriculum.ts';
 import { pointerSample, pointerWords } from '../../src/data/pointer.ts';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import { evaluate } from '../../src/eval/evaluate.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { Gpt } from '../../src/model/gpt.ts';
@@ -20,7 +20,7 @@ const SAMPLES = 12;
 const MOST_STEPS = 300;
 
 test('coconut fits a small set exactly with window 1', async () => {
-  const tokenizer = Tokenizer.fromWords(pointerWords(TASK));
+  const tokenizer = WordTokenizer.fromWords(pointerWords(TASK));
   const samples = Array.from({ length: SAMPLES }, (_, i) => pointerSample(3, i, TASK));
   const curriculum: CurriculumOptions = {
     latentsPerStep: 1,

@@ -107,7 +107,10 @@ describe('faults of the command line', () => {
     ['--bptt 1.5', '--bptt must be a positive integer or full, got "1.5"'],
     ['--bptt=', '--bptt must be a positive integer or full, got ""'],
     ['--preset huge', '--preset must be smoke, pointer, prosqa-mini or prosqa, got "huge"'],
-    ['--mode latent', '--mode must be coconut, cot or no-cot, got "latent"'],
+    [
+      '--mode latent',
+      '--mode must be coconut, cot, no-cot, no-thought, pause, no-curriculum or icot, got "latent"',
+    ],
     ['--adapter cpu', '--adapter must be auto, gpu or software, got "cpu"'],
     ['--seed -1', '--seed must be an integer from 0 to 4294967295, got "-1"'],
     ['--lr 0', '--lr must be a number above 0, got "0"'],
@@ -139,7 +142,10 @@ describe('faults of the command line', () => {
     ['--init a --positions 32', '--positions contradicts --init: the model in that folder decides'],
     ['--positions 1', '--positions must be an integer of at least 2 or auto, got "1"'],
     ['--width 30', '--width 30 is not divisible by --heads 4'],
-    ['--schedule cosine', '--schedule cosine needs an end: give --steps, or --stage-steps as a list'],
+    [
+      '--schedule cosine',
+      '--schedule cosine needs an end: give --samples, --steps, or --stage-steps as a list',
+    ],
     [
       '--stage-steps 5,5',
       '--stage-steps names 2 stages, but --max-latent-stage 3 makes 4, or 5 with one that drops all steps left',
@@ -147,6 +153,15 @@ describe('faults of the command line', () => {
     [
       '--stage-steps 5,5,5,5 --stage-accuracy 0.8',
       '--stage-accuracy contradicts a fixed --stage-steps: it belongs to --stage-steps auto',
+    ],
+    [
+      '--mode pause --stage-steps 5,5',
+      '--stage-steps names 2 stages, but --max-latent-stage 3 makes 4, or 5 with one that drops all steps left',
+    ],
+    ['--icot-tokens 3', '--icot-tokens contradicts --mode coconut: only icot drops steps token by token'],
+    [
+      '--samples 100 --final-accuracy 0.9',
+      '--final-accuracy contradicts --samples: the last stage lasts until then, however good it is',
     ],
   ])('%s', async (line, fault) => {
     const message = await userError(() => resolve(line));
@@ -156,6 +171,9 @@ describe('faults of the command line', () => {
 
   it('allows what only looks like a contradiction', async () => {
     await resolve('--schedule cosine --steps 100');
+    await resolve('--schedule cosine --samples 100');
+    await resolve('--mode cot --stage-steps 500'); // One stage: their sum.
+    await resolve('--mode icot --icot-tokens 3 --stage-steps 5,5'); // What fits is for the data to say.
     await resolve('--data a.json --valid b.json');
     await resolve('--resume a --out a');
     await resolve('--mode cot --bptt full');
@@ -214,10 +232,11 @@ describe('a resumed run', () => {
     const saved = (await resolve('--preset smoke --seed 5 --out runs/a')).options;
     const resumed = async (line: string) => resumedOptions(await resolve(`--resume runs/a ${line}`), saved);
     expect(await resumed('')).toEqual({ ...saved, resume: 'runs/a' });
-    expect(await resumed('--steps 9 --adapter software --seed 5 --width 32')).toEqual({
+    expect(await resumed('--steps 9 --samples 99 --adapter software --seed 5 --width 32')).toEqual({
       ...saved,
       resume: 'runs/a',
       steps: 9,
+      samples: 99,
       adapter: 'software',
     });
     // The run's folder may have moved since, and a cosine's length is part of the run.

@@ -56,6 +56,8 @@ function arm(
     seed: 7,
     samples: 24_000,
     steps: 1500,
+    stage: 3,
+    lastStage: 3,
     trainSeconds: 140,
     stepSeconds: 0.0934,
     peakBytes: 41_300_000,

@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises';
 import chromium from '@sparticuz/chromium';
 import { type Browser, chromium as playwright } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MODES } from '../../src/data/curriculum.ts';
 import { align, reportCurves, thin } from '../../src/train/report/curves.ts';
+import { MODE_COLOURS, STYLE } from '../../src/train/report/style.ts';
 import { escapeHtml, type ReportInput, reportHtml } from '../../src/train/report.ts';
 import { formatResults, resultsTable } from '../../src/train/results.ts';
 import { HOSTILE, reportSample } from './report-sample.ts';
@@ -100,6 +102,29 @@ describe('report.html', () => {
     });
     expect(html).toContain('No model was evaluated');
     expect(html.match(/No records\./g)).toHaveLength(4);
+  });
+});
+
+describe('colours', () => {
+  /** WCAG's relative luminance of a colour such as #2563c9. */
+  const luminance = (colour: string): number => {
+    const channels = [1, 3, 5].map(at => Number.parseInt(colour.slice(at, at + 2), 16) / 255);
+    const linear = channels.map(c => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+
+  it.each([
+    ['light', '#ffffff'],
+    ['dark', '#1b1d20'],
+  ] as const)('are one a mode, and stand out from a %s card', (scheme, card) => {
+    expect(STYLE).toContain(`--card: ${card}`);
+    const colours = MODES.map(mode => MODE_COLOURS[mode][scheme]);
+    expect(new Set(colours).size).toBe(MODES.length);
+    for (const [i, colour] of colours.entries()) {
+      expect(STYLE).toContain(`--${MODES[i]}: ${colour};`);
+      const [low, high] = [luminance(colour), luminance(card)].sort((a, b) => a - b);
+      expect((high + 0.05) / (low + 0.05), MODES[i]).toBeGreaterThan(3);
+    }
   });
 });
 

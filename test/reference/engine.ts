@@ -28,6 +28,7 @@ export function referenceConfig(config: ModelConfig): ReferenceConfig {
     n_positions: config.positions,
     layer_norm_epsilon: config.layerNormEpsilon,
     latent_token_id: config.latentTokenId,
+    tie_word_embeddings: !config.ownHead,
     feedback,
     iterations: schedule === 'sequential' ? undefined : Number(schedule.replace('jacobi:', '')),
   };

@@ -13,26 +13,32 @@ import {
 
 export type FeedbackForm = 'hidden' | 'linear' | 'mlp' | 'soft' | 'token';
 
-/** A parameter, or its gradient, by its name below `transformer.`. */
-type Named = (name: string) => Float64Array;
+/** Parameters, or their gradients. */
+export interface Named {
+  /** By its name below `transformer.`. */
+  w(name: string): Float64Array;
+  /** The head [V, C]: the token embedding, or its own. */
+  readonly head: Float64Array;
+}
 
-/** h·wteᵀ [V] */
-function scores(h: Float64Array, wte: Float64Array): Float64Array {
-  const C = h.length;
-  return Float64Array.from({ length: wte.length / C }, (_, v) =>
-    h.reduce((dot, value, i) => dot + value * wte[v * C + i]!, 0),
+/** x·tableᵀ [V] */
+function scores(x: Float64Array, table: Float64Array): Float64Array {
+  const C = x.length;
+  return Float64Array.from({ length: table.length / C }, (_, v) =>
+    x.reduce((dot, value, i) => dot + value * table[v * C + i]!, 0),
   );
 }
 
 /** What the bridge has before its norm. */
-function bridged(form: 'linear' | 'mlp', h: Float64Array, w: Named): Float64Array {
+function bridged(form: 'linear' | 'mlp', h: Float64Array, { w }: Named): Float64Array {
   if (form === 'linear') return linear(h, w('bridge.c_proj.weight'), w('bridge.c_proj.bias'));
   const fc = linear(h, w('bridge.c_fc.weight'), w('bridge.c_fc.bias'));
   return plus(h, linear(gelu(fc), w('bridge.c_proj.weight'), w('bridge.c_proj.bias')));
 }
 
 /** [C] of a hidden state [C]. */
-export function feedback(form: FeedbackForm, h: Float64Array, w: Named, eps: number): Float64Array {
+export function feedback(form: FeedbackForm, h: Float64Array, values: Named, eps: number): Float64Array {
+  const { w, head } = values;
   const C = h.length;
   const wte = w('wte.weight');
   switch (form) {
@@ -40,28 +46,30 @@ export function feedback(form: FeedbackForm, h: Float64Array, w: Named, eps: num
       return h;
     case 'linear':
     case 'mlp':
-      return layerNorm(bridged(form, h, w), w('bridge.ln.weight'), w('bridge.ln.bias'), eps);
+      return layerNorm(bridged(form, h, values), w('bridge.ln.weight'), w('bridge.ln.bias'), eps);
     case 'soft': {
-      const p = softmax(scores(h, wte));
+      const p = softmax(scores(h, head));
       return h.map((_, i) => p.reduce((sum, pv, v) => sum + pv * wte[v * C + i]!, 0));
     }
     case 'token': {
-      const score = scores(h, wte);
+      const score = scores(h, head);
       const best = score.indexOf(Math.max(...score));
       return wte.slice(best * C, (best + 1) * C);
     }
   }
 }
 
-/** z = feedback(h): adds into the gradients `d` of the parameters, returns dh. */
+/** z = feedback(h): adds into the gradients of the parameters, returns dh. */
 export function feedbackBackward(
   form: FeedbackForm,
   h: Float64Array,
-  w: Named,
+  values: Named,
   eps: number,
   dz: Float64Array,
-  d: Named,
+  gradients: Named,
 ): Float64Array {
+  const { w, head } = values;
+  const { w: d, head: dHead } = gradients;
   const C = h.length;
   const wte = w('wte.weight');
   const dWte = d('wte.weight');
@@ -72,7 +80,7 @@ export function feedbackBackward(
       return dz;
     case 'linear':
     case 'mlp': {
-      const x = bridged(form, h, w);
+      const x = bridged(form, h, values);
       // z = ln(x)
       const dx = layerNormBackward(
         x,
@@ -88,23 +96,24 @@ export function feedbackBackward(
       return plus(dx, map('bridge.c_fc', h, geluBackward(fc, map('bridge.c_proj', gelu(fc), dx))));
     }
     case 'soft': {
-      const p = softmax(scores(h, wte));
-      // z = Σ p[v] wte[v], p = softmax(s), s[v] = wte[v]·h
+      const p = softmax(scores(h, head));
+      // z = Σ p[v] wte[v], p = softmax(s), s[v] = head[v]·h
       const dp = scores(dz, wte);
       const mean = p.reduce((sum, pv, v) => sum + pv * dp[v]!, 0);
       const dh = new Float64Array(C);
       for (let v = 0; v < p.length; v++) {
         const ds = p[v]! * (dp[v]! - mean);
         for (let i = 0; i < C; i++) {
-          dWte[v * C + i]! += p[v]! * dz[i]! + ds * h[i]!;
-          dh[i]! += ds * wte[v * C + i]!;
+          dWte[v * C + i]! += p[v]! * dz[i]!;
+          dHead[v * C + i]! += ds * h[i]!;
+          dh[i]! += ds * head[v * C + i]!;
         }
       }
       return dh;
     }
     case 'token': {
       // z = wte[best], and best has no slope.
-      const score = scores(h, wte);
+      const score = scores(h, head);
       const best = score.indexOf(Math.max(...score));
       addTo(dWte.subarray(best * C, (best + 1) * C), dz);
       return new Float64Array(C);

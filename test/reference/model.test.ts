@@ -77,7 +77,7 @@ type Plan = typeof plans extends fc.Arbitrary<infer P> ? P : never;
 function build(
   plan: Plan,
   counts: 'mixed' | 'equal',
-  recurrence: Partial<ReferenceConfig> = {},
+  change: Partial<ReferenceConfig> = {},
 ): { model: ReferenceModel; batch: ReferenceBatch } {
   const [H, D] = plan.heads as [number, number];
   const config: ReferenceConfig = {
@@ -88,7 +88,7 @@ function build(
     n_positions: 16,
     layer_norm_epsilon: 0.1,
     latent_token_id: 3,
-    ...recurrence,
+    ...change,
   };
   const random = uniform(plan.seed);
   const rows = plan.rows.map(row => ({ ...row, latents: counts === 'equal' ? plan.latents : row.latents }));
@@ -131,6 +131,16 @@ describe('against finite differences', () => {
         checkByDifferences(model, batch, 'full');
       }),
       { seed: 1, numRuns: 25 },
+    );
+  });
+
+  test('full, with a head that has weights of its own', () => {
+    fc.assert(
+      fc.property(plans, plan => {
+        const { model, batch } = build(plan, 'mixed', { tie_word_embeddings: false });
+        checkByDifferences(model, batch, 'full');
+      }),
+      { seed: 4, numRuns: 10 },
     );
   });
 

@@ -33,6 +33,8 @@ export interface ReferenceConfig {
   readonly n_positions: number;
   readonly layer_norm_epsilon: number;
   readonly latent_token_id: number;
+  /** false: the head has weights of its own, `lm_head.weight`; else it is the token embedding. */
+  readonly tie_word_embeddings?: boolean;
   /** What a latent takes of the hidden state before it; `hidden` by default. */
   readonly feedback?: FeedbackForm;
   /** Parallel iterations over the latents; undefined: one latent after another. */
@@ -125,6 +127,7 @@ export function parameterShapes(config: ReferenceConfig): Map<string, readonly n
     shapes.set(`step_head.${j}.weight`, [C, C]);
     shapes.set(`step_head.${j}.bias`, [C]);
   }
+  if (config.tie_word_embeddings === false) shapes.set('lm_head.weight', [V, C]);
   return shapes;
 }
 
@@ -210,7 +213,7 @@ export function forward(
           ? undefined
           : known && constantFed(row_, visit)
             ? known.fed
-            : feedback(form, columns[from]!.hidden, w, eps);
+            : feedback(form, columns[from]!.hidden, { w, head: headOf(model.weights) }, eps);
       if (known) {
         columns.push({ ...known, fed });
         return;
@@ -224,12 +227,14 @@ export function forward(
   });
 }
 
-/** Logits [V] of a hidden state [C]: the head is the token embedding. */
+const headOf = (weights: Weights) => weights.get('lm_head.weight') ?? weights.get('transformer.wte.weight')!;
+
+/** Logits [V] of a hidden state [C]. */
 export function logits(model: ReferenceModel, hidden: Float64Array): Float64Array {
   const { vocab_size: V, n_embd: C } = model.config;
-  const wte = model.weights.get('transformer.wte.weight')!;
+  const head = headOf(model.weights);
   return Float64Array.from({ length: V }, (_, v) =>
-    row(wte, v, C).reduce((dot, weight, i) => dot + weight * hidden[i]!, 0),
+    row(head, v, C).reduce((dot, weight, i) => dot + weight * hidden[i]!, 0),
   );
 }
 
@@ -293,17 +298,21 @@ export function backward(
   for (const [name, weight] of model.weights) grads.set(name, new Float64Array(weight.length));
   const w = (name: string) => model.weights.get('transformer.' + name)!;
   const d = (name: string) => grads.get('transformer.' + name)!;
-  const wte = w('wte.weight');
-  const dWte = d('wte.weight');
+  const head = headOf(model.weights);
+  const dHead = headOf(grads);
+  const [values, gradients] = [
+    { w, head },
+    { w: d, head: dHead },
+  ];
   const plan = visits(model, batch, window);
 
-  /** -scale log softmax(state·wteᵀ)[target]: adds into dWte and dState. The head itself is always recorded. */
+  /** -scale log softmax(state·headᵀ)[target]: adds into dHead and dState. The head itself is always recorded. */
   const headBackward = (state: Float64Array, target: number, scale: number, dState: Float64Array) => {
     const dLogits = softmax(logits(model, state)).map((p, v) => scale * (p - (v === target ? 1 : 0)));
     dLogits.forEach((dLogit, v) => {
       for (let i = 0; i < C; i++) {
-        dWte[v * C + i]! += dLogit * state[i]!;
-        dState[i]! += dLogit * wte[v * C + i]!;
+        dHead[v * C + i]! += dLogit * state[i]!;
+        dState[i]! += dLogit * head[v * C + i]!;
       }
     });
   };
@@ -335,12 +344,12 @@ export function backward(
       if (!visit.constant) {
         const dEmbedding = backwardColumn(model, columns, sees, dHidden[i]!, dK, dV, grads);
         // embedding = (fed or wte[id]) + wpe[position]
-        addTo(from === undefined ? row(dWte, batch.input_ids[b]![t]!, C) : dFed[i]!, dEmbedding);
+        addTo(from === undefined ? row(d('wte.weight'), batch.input_ids[b]![t]!, C) : dFed[i]!, dEmbedding);
         addTo(row(d('wpe.weight'), batch.position_ids[b]![t]!, C), dEmbedding);
       }
       if (from === undefined || constantFed(plan[b]!, visit)) continue;
       // fed = feedback(hidden of `from`)
-      addTo(dHidden[from]!, feedbackBackward(form, columns[from]!.hidden, w, eps, dFed[i]!, d));
+      addTo(dHidden[from]!, feedbackBackward(form, columns[from]!.hidden, values, eps, dFed[i]!, gradients));
     }
   });
   return grads;

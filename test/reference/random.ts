@@ -15,7 +15,7 @@ export function uniform(seed: number): () => number {
 
 /**
  * A model whose every gain and bias is away from its usual start, rounded to float32 so that a device starts from
- * the same numbers. Matrices have standard deviation in^-1/2, embeddings 0.4.
+ * the same numbers. Matrices have standard deviation in^-1/2, embeddings and a head of its own 0.4.
  */
 export function randomModel(config: ReferenceConfig, random: () => number): ReferenceModel {
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
@@ -25,7 +25,7 @@ export function randomModel(config: ReferenceConfig, random: () => number): Refe
       ? [0.9, 0.3]
       : name.endsWith('bias')
         ? [0, 0.2]
-        : /w[tp]e\.weight$/.test(name)
+        : /(w[tp]e|lm_head)\.weight$/.test(name)
           ? [0, 0.4]
           : [0, shape[0]! ** -0.5];
     const size = shape.reduce((a, b) => a * b, 1);

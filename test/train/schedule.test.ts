@@ -21,28 +21,44 @@ const at = (stage: number, stageStep: number, step = stageStep) => ({ step, samp
 
 describe('stages', () => {
   it('end on accuracy, the last one on its own', () => {
-    expect(stageEnds(at(0, 25), 'coconut', 3, auto, 0.89)).toBe(false);
-    expect(stageEnds(at(0, 25), 'coconut', 3, auto, 0.9)).toBe(true);
-    expect(stageEnds(at(3, 25), 'coconut', 3, auto, 0.95)).toBe(false);
-    expect(stageEnds(at(3, 25), 'coconut', 3, auto, 0.99)).toBe(true);
-    expect(stageEnds(at(0, 25), 'coconut', 3, auto, null)).toBe(false);
+    expect(stageEnds(at(0, 25), 3, auto, 0.89)).toBe(false);
+    expect(stageEnds(at(0, 25), 3, auto, 0.9)).toBe(true);
+    expect(stageEnds(at(3, 25), 3, auto, 0.95)).toBe(false);
+    expect(stageEnds(at(3, 25), 3, auto, 0.99)).toBe(true);
+    expect(stageEnds(at(0, 25), 3, auto, null)).toBe(false);
   });
 
   it('end at their cap', () => {
-    expect(stageEnds(at(1, 99), 'coconut', 3, auto, null)).toBe(false);
-    expect(stageEnds(at(1, 100), 'coconut', 3, auto, null)).toBe(true);
+    expect(stageEnds(at(1, 99), 3, auto, null)).toBe(false);
+    expect(stageEnds(at(1, 100), 3, auto, null)).toBe(true);
   });
 
   it('end at their given lengths, whatever the accuracy', () => {
-    expect(stageEnds(at(1, 19), 'coconut', 3, list, 1)).toBe(false);
-    expect(stageEnds(at(1, 20), 'coconut', 3, list, null)).toBe(true);
+    expect(stageEnds(at(1, 19), 3, list, 1)).toBe(false);
+    expect(stageEnds(at(1, 20), 3, list, null)).toBe(true);
   });
 
   it('go one further where samples have more steps than the last latent stage replaces', () => {
-    expect(lastStage('coconut', auto, 3)).toBe(3);
-    expect(lastStage('coconut', auto, 6)).toBe(4);
-    expect(lastStage('coconut', list, 6)).toBe(3);
-    expect(lastStage('cot', auto, 6)).toBe(0);
+    for (const mode of ['coconut', 'no-thought', 'pause'] as const) {
+      expect(lastStage(mode, auto, { steps: 3, tokens: 30 })).toBe(3);
+      expect(lastStage(mode, auto, { steps: 6, tokens: 60 })).toBe(4);
+      expect(lastStage(mode, list, { steps: 6, tokens: 60 })).toBe(3);
+    }
+  });
+
+  it('are as many as icot needs to drop all tokens', () => {
+    const by = (icotTokens: number, tokens: number) =>
+      lastStage('icot', { ...auto, icotTokens }, { steps: 3, tokens });
+    expect([by(8, 35), by(8, 32), by(1, 3), by(8, 3), by(8, 0)]).toEqual([5, 4, 3, 1, 0]);
+  });
+
+  it('are one where nothing is dropped, which lasts as long as a list in all', () => {
+    for (const mode of ['cot', 'no-cot', 'no-curriculum'] as const) {
+      expect(lastStage(mode, auto, { steps: 6, tokens: 60 })).toBe(0);
+      expect(lastStage(mode, list, { steps: 6, tokens: 60 })).toBe(0);
+    }
+    expect(stageEnds(at(0, 10), 0, list, 1)).toBe(false);
+    expect(stageEnds(at(0, 100), 0, list, 1)).toBe(false);
   });
 
   it('make a plan where one can be made', () => {
@@ -51,6 +67,8 @@ describe('stages', () => {
     expect(plannedSteps({ ...list, steps: 50 }, null)).toBe(50);
     expect(plannedSteps({ ...auto, steps: 50 }, null)).toBe(50);
     expect(plannedSteps({ ...auto, batch: 16 }, 161)).toBe(11);
+    expect(plannedSteps({ ...list, batch: 16 }, 1610)).toBe(101);
+    expect(plannedSteps({ ...auto, batch: 16, steps: 5 }, 161)).toBe(5);
   });
 
   it('tell how far the arm is', () => {

@@ -313,12 +313,31 @@ describe('models of the visitor', () => {
     [
       'the tokenizer is another',
       () => whole('cot').with(2, file('tokenizer.json', Buffer.from('{"model":{"type":"BPE"}}'))),
-      /only "WordLevel" can be read/,
+      /"model.vocab" is missing or no object/,
     ],
   ] as const)('are refused in plain words where %s, and the page stays as it was', async (_, files, says) => {
     await page.getByLabel('the three files').setInputFiles([...files()]);
     await page.locator('.notice .fault', { hasText: says }).waitFor();
     expect(await row(page, 'coconut').count()).toBe(1);
+  });
+
+  it.each([
+    ['no-thought', 'stopped writing its steps', 0, 0],
+    ['pause', 'pauses instead of thinking', 0, 3],
+    ['no-curriculum', 'thinks, never saw steps', 3, 0],
+    ['icot', 'stopped writing, word by word', 0, 0],
+  ])('are called what they are: %s', async (mode, way, cards, pauses) => {
+    const config = JSON.parse(read('coconut', 'config.json').toString());
+    const own = { ...config, reasoning: { ...config.reasoning, mode } };
+    const files = whole('coconut').with(0, file('config.json', Buffer.from(JSON.stringify(own))));
+    await page.getByLabel('the three files').setInputFiles(files);
+    await page.getByText(`yours is loaded: ${mode},`).waitFor();
+    await row(page, 'yours').locator('td.answer').waitFor();
+    expect(await row(page, 'yours').locator('th').textContent()).toBe(`yours ${way}`);
+    expect(await thoughts(page).count()).toBe(cards);
+    expect(await page.locator('.row .column.marker', { hasText: '<|latent|>' }).count()).toBe(pauses);
+    await page.getByRole('button', { name: "Back to this page's models" }).click();
+    await answered(page);
   });
 
   it('answer where they are whole, picked or dropped, and the page goes back to its own', async () => {

@@ -22,7 +22,7 @@ export function stageOf(
   setup: Setup,
   from: Checkpoint | undefined,
 ): number {
-  const last = lastStage(mode, options, setup.mostSteps);
+  const last = lastStage(mode, options, setup.most);
   const stage = wanted ?? (from?.trainer.arm === mode ? from.trainer.stage : last);
   if (stage > last)
     throw new UserError(
@@ -86,7 +86,9 @@ export function titleOf(
 ): string {
   const on = options.data ?? options.task;
   const { layers, width } = setup.config;
-  const what = mode === 'coconut' ? `stage ${stage} of ${lastStage(mode, options, setup.mostSteps)}` : mode;
+  const last = lastStage(mode, options, setup.most);
+  const at = `stage ${stage} of ${last}`;
+  const what = mode === 'coconut' ? at : last > 0 ? `${mode}, ${at}` : mode;
   return [
     `${on}, ${what}`,
     `${counted(layers, 'layer')} of width ${width}`,

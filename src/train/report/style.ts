@@ -1,17 +1,34 @@
 // The report's style sheet: quiet, legible, light and dark, from a phone to a wide screen. Knows the class names
-// that report.ts writes.
+// that report.ts writes, and the modes.
+import { MODES, type Mode } from '../../data/curriculum.ts';
+
+/** The colour of each mode's curves and dots, on a light page and on a dark one. */
+export const MODE_COLOURS: Readonly<Record<Mode, { readonly light: string; readonly dark: string }>> = {
+  coconut: { light: '#2563c9', dark: '#6ea4f7' },
+  cot: { light: '#c2621b', dark: '#e79a5c' },
+  'no-cot': { light: '#7b6ca8', dark: '#b3a4e0' },
+  'no-thought': { light: '#16827f', dark: '#5cc4c0' },
+  pause: { light: '#a8328c', dark: '#e58ccf' },
+  'no-curriculum': { light: '#85740c', dark: '#cdbb52' },
+  icot: { light: '#4f7d1c', dark: '#a5d065' },
+};
+
+const variables = (scheme: 'light' | 'dark'): string =>
+  MODES.map(mode => `--${mode}: ${MODE_COLOURS[mode][scheme]};`).join(' ');
 
 export const STYLE = `
 :root {
   color-scheme: light dark;
   --page: #fbfbfa; --card: #ffffff; --text: #1c1d1f; --quiet: #676a70; --line: #e4e4e1; --grid: #efefec;
-  --mark: #b9bbbf; --coconut: #2563c9; --cot: #c2621b; --no-cot: #7b6ca8; --right: #1f7a4d; --wrong: #b3382c;
+  --mark: #b9bbbf; --right: #1f7a4d; --wrong: #b3382c;
+  ${variables('light')}
   --arm-0: #2563c9; --arm-1: #c2621b; --arm-2: #7b6ca8;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #141517; --card: #1b1d20; --text: #e6e6e3; --quiet: #9a9da4; --line: #2d3035; --grid: #25282c;
-    --mark: #575b62; --coconut: #6ea4f7; --cot: #e79a5c; --no-cot: #b3a4e0; --right: #62c493; --wrong: #ef8074;
+    --mark: #575b62; --right: #62c493; --wrong: #ef8074;
+    ${variables('dark')}
     --arm-0: #6ea4f7; --arm-1: #e79a5c; --arm-2: #b3a4e0;
   }
 }
@@ -35,9 +52,7 @@ thead th { color: var(--quiet); font-weight: 500; border-bottom: 1px solid var(-
 tbody tr + tr > * { border-top: 1px solid var(--grid); }
 tbody th { font-weight: 600; }
 .arm::before { content: ''; display: inline-block; width: .6em; height: .6em; border-radius: 50%; margin-right: .5em; background: var(--quiet); }
-.arm.coconut::before { background: var(--coconut); }
-.arm.cot::before { background: var(--cot); }
-.arm.no-cot::before { background: var(--no-cot); }
+${MODES.map(mode => `.arm.${mode}::before { background: var(--${mode}); }`).join('\n')}
 .charts { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 figure { margin: 0; padding: .9rem .75rem .5rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); min-width: 0; }
 figcaption { font-size: .9rem; font-weight: 600; margin: 0 .25rem .35rem; }

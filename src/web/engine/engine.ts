@@ -1,11 +1,12 @@
 // Models on a device, as the page asks them: one request after another, and none of them long.
 // Knows the engine and the page's requests; knows no worker, no DOM and no platform.
 
-import { latentsOf, MODES, promptOf } from '../../data/curriculum.ts';
+import { FORMS, promptOf, silentColumns } from '../../data/curriculum.ts';
 import { UserError } from '../../errors.ts';
 import { type Outcome, topTokens } from '../../eval/evaluate.ts';
 import { askingOf } from '../../eval/prompting.ts';
 import { Reasoner } from '../../eval/reasoner.ts';
+import { openBytes } from '../../files.ts';
 import { adapterName, describeLimits } from '../../gpu/describe.ts';
 import type { Gpu } from '../../gpu/gpu.ts';
 import { parameterCount } from '../../model/config.ts';
@@ -72,9 +73,12 @@ export class Engine {
     this.#models.set(name, { files, reasoner });
     return {
       name,
-      mode: MODES.find(known => known === mode)!,
+      mode,
       parameters: parameterCount(files.config),
-      thoughts: mode === 'coconut' ? latentsOf(curriculum.maxLatentStage, stage, curriculum) : 0,
+      thoughts:
+        FORMS[mode].instead === 'latents'
+          ? silentColumns(mode, curriculum.maxLatentStage, stage, curriculum)
+          : 0,
       positions: files.config.positions,
       words: reasoner.tokenizer.words,
     };
@@ -140,7 +144,7 @@ function settings(
   reasoner: Reasoner,
   { thoughts, treatment }: { thoughts?: number; treatment: Treatment },
 ): Parameters<Reasoner['evaluate']>[1] {
-  const thinks = reasoner.asking().mode === 'coconut';
+  const thinks = FORMS[reasoner.asking().mode].instead === 'latents';
   return {
     batch: BATCH,
     ...(thinks && thoughts !== undefined && { latents: thoughts }),
@@ -152,7 +156,8 @@ function settings(
 function folderOf(bytes: ModelBytes): Parameters<typeof readModel>[0] {
   const isConfig = (path: string): boolean => path.endsWith(MODEL_FILES.config);
   return {
-    read: async () => bytes.weights,
+    exists: async path => Object.values<string>(MODEL_FILES).some(name => path.endsWith(`/${name}`)),
+    open: async () => openBytes(bytes.weights),
     readText: async path => (isConfig(path) ? bytes.config : bytes.tokenizer),
   };
 }
@@ -167,7 +172,9 @@ function columnsOf(
   const flags = settings(reasoner, needs);
   const { mode, stage, curriculum } = reasoner.asking(flags);
   const prompt = promptOf(sample, tokenizer, mode, stage, curriculum);
-  const isMarker = (id: number): boolean => [tokenizer.startLatent, tokenizer.endLatent].includes(id);
+  // A pause is a column like a marker: its own token, which has no word.
+  const { startLatent, endLatent, latent } = tokenizer;
+  const isMarker = (id: number): boolean => [startLatent, endLatent, latent].includes(id);
   const asked = prompt.tokens.flatMap((id, t): Column[] => {
     const thought = t - prompt.latentStart;
     if (prompt.latents === 0 || thought < 0 || thought >= prompt.latents)
@@ -180,7 +187,7 @@ function columnsOf(
 
 function answerOf({ tokenizer }: Reasoner, { tokens }: Outcome): string {
   const marker = tokens.lastIndexOf(tokenizer.marker);
-  return marker < 0 ? '' : tokenizer.decode(tokens.slice(marker + 1));
+  return marker < 0 ? '' : tokenizer.decode(tokens.slice(marker + 1)).trim();
 }
 
 function memoryOf({ pool }: Gpu): Memory {

@@ -1,4 +1,5 @@
 // What the page and the worker say to each other. Knows the messages; knows neither side.
+import type { Mode } from '../../data/curriculum.ts';
 import type { Sample } from '../../data/sample.ts';
 import type { Tamper } from '../../eval/tamper.ts';
 
@@ -13,9 +14,9 @@ export interface DeviceInfo {
 
 export interface ModelInfo {
   readonly name: string;
-  readonly mode: 'coconut' | 'cot' | 'no-cot';
+  readonly mode: Mode;
   readonly parameters: number;
-  /** Thoughts that it was trained to think; 0 for models without. */
+  /** Thoughts that it was trained to think; 0 for models without, also those that pause in their place. */
   readonly thoughts: number;
   readonly positions: number;
   /** Words by token id. */

@@ -1,14 +1,8 @@
 // The models side by side: what each answers, and what that costs.
 
 import { Failure, type Reply } from '../engine/protocol.ts';
-import { milliseconds } from '../words.ts';
+import { milliseconds, WAYS } from '../words.ts';
 import type { PanelProps } from './props.ts';
-
-const WAYS: Readonly<Record<string, string>> = {
-  coconut: 'thinks in vectors',
-  cot: 'writes its steps',
-  'no-cot': 'answers at once',
-};
 
 export function ComparePanel({ session, state }: PanelProps) {
   return (
