@@ -5,6 +5,7 @@ import { copy, fill } from '../../src/flat.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { adamw } from '../../src/ops/adamw.ts';
 import { clipFactor } from '../../src/ops/clip.ts';
+import { matchNorm } from '../../src/ops/match-norm.ts';
 import { sum, sumSquares } from '../../src/ops/reduce.ts';
 import { argmax, sample } from '../../src/ops/sample.ts';
 import type { Slot } from '../../src/tape.ts';
@@ -166,6 +167,13 @@ const others: readonly Scene[] = [
       const row = upload(gpu, Float32Array.of(8, 2, 3), [1, 3]);
       const uniforms = upload(gpu, Float32Array.of(0.999), [1]);
       same('sample', await readU32(sample(gpu, row, uniforms, { temperature: 1, topK: 2 })), [2]);
+    },
+  },
+  {
+    name: 'rows as long as others',
+    async run(gpu) {
+      const put = (...values: number[]): Tensor => upload(gpu, Float32Array.from(values), [3, 2]);
+      same('y', await read(matchNorm(gpu, put(3, 4, 0, 0, 1, 0), put(0, 2, 1, 1, 0, 0))), [0, 5, 0, 0, 0, 0]);
     },
   },
 ];
