@@ -1,10 +1,11 @@
 // Evaluates a model folder on a file of samples, and once more with its latents removed:
 // node tools/evaluate.ts --model DIR --data FILE [--limit N] [--json]
 import { MODES } from '../src/data/curriculum.ts';
-import { parseSamples } from '../src/data/sample.ts';
+import { DATA_FORMS, parseData } from '../src/data/formats.ts';
 import { evaluate } from '../src/eval/evaluate.ts';
 import { openModel } from '../src/eval/open.ts';
 import { type AskingFlags, askingOf, checkSamples } from '../src/eval/prompting.ts';
+import { SCORINGS, type Scoring } from '../src/eval/scoring.ts';
 import { readModel } from '../src/model/folder.ts';
 import { Gpt } from '../src/model/gpt.ts';
 import { Parameters } from '../src/model/parameters.ts';
@@ -19,6 +20,7 @@ interface Flags extends AskingFlags {
   readonly model: string;
   readonly data: string;
   readonly limit?: number;
+  readonly score: Scoring;
   readonly json?: true;
   readonly adapter: AdapterChoice;
 }
@@ -31,7 +33,7 @@ const program = command('evaluate', 'Exact match, tokens and time a sample, with
     'folder with config.json, model.safetensors, tokenizer.json',
     legal('--model', path('dir')),
   )
-  .requiredOption('--data <file>', 'JSON list of {question, steps, answer}', legal('--data', path('file')))
+  .requiredOption('--data <file>', DATA_FORMS, legal('--data', path('file')))
   .option('--limit <n>', 'at most so many samples, from the first on', legal('--limit', integer(1)))
   .option(
     '--mode <mode>',
@@ -39,6 +41,12 @@ const program = command('evaluate', 'Exact match, tokens and time a sample, with
     legal('--mode', MODE),
   )
   .option('--latents <n>', 'thoughts a sample instead of those trained', legal('--latents', integer(0)))
+  .option(
+    '--score <how>',
+    'text or number: what counts as the same answer',
+    legal('--score', choice(...SCORINGS)),
+    'text' as const,
+  )
   .option('--json', 'print one JSON object instead of lines')
   .option(
     '--adapter <which>',
@@ -52,7 +60,7 @@ await runMain(async () => {
   if (!flags) return;
   const { config, weights, tokenizer } = openModel(await readModel(files, flags.model), flags.model);
   const asking = askingOf(config, flags, flags.model);
-  const samples = parseSamples(await files.readText(flags.data), flags.data).slice(0, flags.limit);
+  const samples = parseData(await files.readText(flags.data), flags.data).slice(0, flags.limit);
   checkSamples(samples, tokenizer, asking, config, flags.data);
 
   const { gpu, summary, close } = await openNodeGpu(flags.adapter);
@@ -61,7 +69,7 @@ await runMain(async () => {
     const parameters = new Parameters(gpu, config);
     parameters.load(weights);
     const model = new Gpt(parameters);
-    const options = { ...asking, batch: evalBatch(config.positions) };
+    const options = { ...asking, batch: evalBatch(config.positions), scoring: flags.score };
     const whole = await evaluate(model, tokenizer, samples, options);
     const thinks = whole.outcomes.some(outcome => outcome.latents > 0);
     const without = thinks

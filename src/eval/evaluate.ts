@@ -6,6 +6,7 @@ import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { type Gpt, rowsThatFit } from '../model/gpt.ts';
 import { generate } from './generate.ts';
+import { isRight, type Scoring } from './scoring.ts';
 import type { Tamper } from './tamper.ts';
 
 export interface EvaluateOptions {
@@ -24,6 +25,8 @@ export interface EvaluateOptions {
   /** A control: what is done to each thought before it is fed back. `shuffle` needs two samples at least. */
   readonly tamper?: Tamper;
   readonly thoughts?: boolean;
+  /** When an answer is right; `text` by default. */
+  readonly scoring?: Scoring;
 }
 
 /** What the model made of one sample. */
@@ -87,8 +90,8 @@ export async function evaluate(
         const latents = silentIn(part[i]!);
         written += generated.length + (made.ended[i] ? 1 : 0) + latents;
         const correct = options.removeLatents
-          ? isAnswer(tokens.slice(0, texts[index]!.length - 1), sample, tokenizer)
-          : made.ended[i]! && isAnswer(tokens, sample, tokenizer);
+          ? isAnswer(tokens.slice(0, texts[index]!.length - 1), sample, tokenizer, options.scoring)
+          : made.ended[i]! && isAnswer(tokens, sample, tokenizer, options.scoring);
         outcomes[index] = { sample, tokens, latents, correct, thoughts: made.thoughts[i] ?? [] };
       }
     }
@@ -107,11 +110,16 @@ function evenParts(count: number, most: number): [from: number, to: number][] {
   return Array.from({ length: parts }, (_, part) => [edge(part), edge(part + 1)]);
 }
 
-/** Whether the text after the last `###` is the sample's answer: the same text, whichever tokens it was written in. */
-export function isAnswer(tokens: readonly number[], { answer }: Sample, tokenizer: Tokenizer): boolean {
+/** Whether the text after the last `###` is the sample's answer, whichever tokens it was written in. */
+export function isAnswer(
+  tokens: readonly number[],
+  { answer }: Sample,
+  tokenizer: Tokenizer,
+  scoring: Scoring = 'text',
+): boolean {
   const marker = tokens.lastIndexOf(tokenizer.marker);
-  const text = (ids: readonly number[]): string => tokenizer.decode(ids).trim();
-  return marker >= 0 && text(tokens.slice(marker + 1)) === text(tokenizer.encodePart('answer', answer));
+  const right = tokenizer.decode(tokenizer.encodePart('answer', answer));
+  return marker >= 0 && isRight(tokenizer.decode(tokens.slice(marker + 1)), right, scoring);
 }
 
 /** The `count` likeliest tokens of a thought, likeliest first. */

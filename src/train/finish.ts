@@ -1,9 +1,9 @@
 // What follows an arm's training: the evaluation on unseen samples, with and without its latents, the final model,
 // and the report of the run. Knows evaluation and formats; files are given.
-import type { CurriculumOptions, Mode } from '../data/curriculum.ts';
+import type { Mode } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import { type Evaluation, evaluate, topTokens } from '../eval/evaluate.ts';
+import { type EvaluateOptions, type Evaluation, evaluate, topTokens } from '../eval/evaluate.ts';
 import type { Files } from '../files.ts';
 import { parameterCount } from '../model/config.ts';
 import { writeModel } from '../model/folder.ts';
@@ -30,11 +30,11 @@ export async function finishArm(
   const { model, position, stage } = trained;
   const { tokenizer, curriculum, test } = setup;
   const { mode } = plan;
-  const whole = await evaluateBoth(model, tokenizer, test, mode, stage, curriculum);
-  const shown = await evaluate(model, tokenizer, test.slice(0, Math.max(1, options.reportSamples)), {
-    ...settings(model, mode, stage, curriculum),
-    thoughts: true,
-  });
+  const batch = evalBatch(model.config.positions);
+  const asked = { mode, stage, curriculum, batch, scoring: options.score };
+  const whole = await evaluateBoth(model, tokenizer, test, asked);
+  const few = test.slice(0, Math.max(1, options.reportSamples));
+  const shown = await evaluate(model, tokenizer, few, { ...asked, thoughts: true });
   const samples = reportSamples(shown, mode, tokenizer).slice(0, options.reportSamples);
   await files.writeAtomic(samplesPath(plan.dir), `${JSON.stringify(samples, null, 2)}\n`);
   const result: ArmResult = {
@@ -85,21 +85,14 @@ async function evaluateBoth(
   model: Gpt,
   tokenizer: Tokenizer,
   samples: readonly Sample[],
-  mode: Mode,
-  stage: number,
-  curriculum: CurriculumOptions,
+  asked: EvaluateOptions,
 ): Promise<{ with: Evaluation; without: Evaluation | undefined }> {
-  const common = settings(model, mode, stage, curriculum);
-  const whole = await evaluate(model, tokenizer, samples, common);
+  const whole = await evaluate(model, tokenizer, samples, asked);
   const thinks = whole.outcomes.some(outcome => outcome.latents > 0);
   const without = thinks
-    ? await evaluate(model, tokenizer, samples, { ...common, removeLatents: true })
+    ? await evaluate(model, tokenizer, samples, { ...asked, removeLatents: true })
     : undefined;
   return { with: whole, without };
-}
-
-function settings(model: Gpt, mode: Mode, stage: number, curriculum: CurriculumOptions) {
-  return { mode, stage, curriculum, batch: evalBatch(model.config.positions) };
 }
 
 function reportSamples({ outcomes }: Evaluation, mode: Mode, tokenizer: Tokenizer): ReportSample[] {

@@ -133,7 +133,7 @@ export async function trainArm(
   /** Right answers at a stage, in batches of one size: others would need memory and kernels of their own. */
   const measure = async (samples: readonly Sample[], stage: number): Promise<number> => {
     const batch = Math.min(first, evalBatch(setup.config.positions));
-    const asked = { mode, stage, curriculum, batch };
+    const asked = { mode, stage, curriculum, batch, scoring: options.score };
     return (await evaluate(model, tokenizer, samples, asked)).exactMatch * samples.length;
   };
   const validate = async (): Promise<number> => {
