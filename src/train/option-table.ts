@@ -91,7 +91,12 @@ export const OPTIONS = {
     'measure first which kernel variants are fastest here, for up to 20 s or 2 minutes, and remember them',
   ),
   out: perPreset('Run', path('dir'), 'folder of the run'),
-  init: common('Run', optional(path('dir')), null, 'start from the model in this folder'),
+  init: common(
+    'Run',
+    optional(path('dir')),
+    null,
+    'start from the model in this folder: ours, or a GPT-2 as save_pretrained writes it',
+  ),
   resume: common('Run', optional(path('dir')), null, "go on with this run's newest checkpoint"),
   config: common('Run', optional(path('file')), null, 'JSON object of options; flags win over it'),
 

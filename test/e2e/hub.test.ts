@@ -52,6 +52,9 @@ beforeAll(async () => {
     '--stage-steps 2,2 --warmup 1 --stage-check-every 2 --valid-samples 2 --eval-samples 2 --checkpoint-every 2';
   const text = await succeed('train.ts', `${flags} ${short}`);
   expect(text).toMatch(/vocabulary 50260/);
+  expect(text).toMatch(
+    /^norms: a token's embedding \S+, the hidden state that is fed back \S+, \S+ times as long$/m,
+  );
 });
 
 test('the trained model has the markers, and opens again', async () => {
