@@ -1,6 +1,7 @@
 // What another program imports: the engine, the model, generation and evaluation. A device comes from
 // `mentalese/node` or `mentalese/web`. Knows nothing itself.
 
+export { parseData } from './data/formats.ts';
 export { formatSamples, parseSamples, type Sample } from './data/sample.ts';
 export { TASKS, type Task, type TaskName, type TaskOptions } from './data/tasks.ts';
 export type { Tokenizer } from './data/tokenizer.ts';

@@ -1,10 +1,11 @@
 // Evaluates a model folder on a file of samples, or on unseen ones of a task: how often it is right, what controls on
 // its thoughts leave of that, what is inside, and how many thoughts it needs. `node tools/evaluate.ts --help`.
 import { MODES } from '../src/data/curriculum.ts';
+import { DATA_FORMS, parseData } from '../src/data/formats.ts';
 import { POINTER_DEFAULTS } from '../src/data/pointer.ts';
 import { PROSQA_DEFAULTS } from '../src/data/prosqa.ts';
 import { PROSQA_MINI_DEFAULTS } from '../src/data/prosqa-mini.ts';
-import { parseSamples, type Sample } from '../src/data/sample.ts';
+import type { Sample } from '../src/data/sample.ts';
 import { generatedSource } from '../src/data/source.ts';
 import type { TaskName, TaskOptions } from '../src/data/tasks.ts';
 import { UserError } from '../src/errors.ts';
@@ -13,6 +14,7 @@ import { HALT_RULES, type Halt } from '../src/eval/halt.ts';
 import { openModel } from '../src/eval/open.ts';
 import { type AskingFlags, askingOf, checkSamples } from '../src/eval/prompting.ts';
 import { evaluationReport, reportText } from '../src/eval/report.ts';
+import { SCORINGS, type Scoring } from '../src/eval/scoring.ts';
 import { show } from '../src/json.ts';
 import { readModel } from '../src/model/folder.ts';
 import { Gpt } from '../src/model/gpt.ts';
@@ -43,6 +45,7 @@ interface Flags extends AskingFlags, TaskFlags {
   readonly inspect?: true;
   readonly halt?: Halt;
   readonly maxLatents?: number;
+  readonly score: Scoring;
   readonly json?: true;
   readonly adapter: AdapterChoice;
 }
@@ -70,7 +73,7 @@ const program = command(
     'folder with config.json, model.safetensors, tokenizer.json',
     legal('--model', path('dir')),
   )
-  .option('--data <file>', 'JSON list of {question, steps, answer}', legal('--data', path('file')))
+  .option('--data <file>', DATA_FORMS, legal('--data', path('file')))
   .option(
     '--limit <n>',
     'at most so many samples of the file, from the first on',
@@ -117,6 +120,12 @@ const program = command(
     'with --halt: most thoughts, by default those trained',
     legal('--max-latents', integer(1)),
   )
+  .option(
+    '--score <how>',
+    'text or number: what counts as the same answer',
+    legal('--score', choice(...SCORINGS)),
+    'text' as const,
+  )
   .option('--json', 'print one JSON object instead of lines')
   .option(
     '--adapter <which>',
@@ -143,6 +152,7 @@ await runMain(async () => {
       ...asking,
       batch: evalBatch(config.positions),
       seed: flags.seed,
+      scoring: flags.score,
       controls: flags.controls ?? flags.control,
       inspect: flags.inspect ?? false,
       halt: flags.halt && { ...flags.halt, maxThoughts: flags.maxLatents },
@@ -156,7 +166,7 @@ await runMain(async () => {
 async function samplesOf(flags: Flags): Promise<{ samples: readonly Sample[]; where: string }> {
   const { data, task, limit, seed, count = COUNT } = flags;
   if (data !== undefined)
-    return { samples: parseSamples(await files.readText(data), data).slice(0, limit), where: data };
+    return { samples: parseData(await files.readText(data), data).slice(0, limit), where: data };
   const defaults = TASK_DEFAULTS[task!];
   const { nodes = defaults.nodes, hops = defaults.hops, maxEdges = defaults.maxEdges } = flags;
   const source = generatedSource(task!, { nodes, hops, maxEdges }, seed, 'test');

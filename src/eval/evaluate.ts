@@ -8,6 +8,7 @@ import { type Gpt, rowsThatFit } from '../model/gpt.ts';
 import { type Control, checkControl, controlFeed, NO_CONTROL } from './control.ts';
 import { generate } from './generate.ts';
 import { partsOf } from './parts.ts';
+import { isRight, type Scoring } from './scoring.ts';
 
 export interface EvaluateOptions {
   readonly mode: Mode;
@@ -21,6 +22,8 @@ export interface EvaluateOptions {
   /** Of the control `noise`; 0 by default. */
   readonly seed?: number;
   readonly thoughts?: boolean;
+  /** When an answer is right; `text` by default. */
+  readonly scoring?: Scoring | undefined;
 }
 
 /** What the model made of one sample. */
@@ -91,14 +94,14 @@ function withoutThinking({ sample, prompt, text }: Ask, tokenizer: Tokenizer): A
   return { sample, prompt: withoutLatents(prompt), text, given, cut: true };
 }
 
-export type AnswerOptions = Pick<EvaluateOptions, 'batch' | 'control' | 'seed' | 'thoughts'>;
+export type AnswerOptions = Pick<EvaluateOptions, 'batch' | 'control' | 'seed' | 'thoughts' | 'scoring'>;
 
 /** What the model answers to each ask. */
 export async function answer(
   model: Gpt,
   tokenizer: Tokenizer,
   asks: readonly Ask[],
-  { control = NO_CONTROL, seed = 0, thoughts = false, ...options }: AnswerOptions,
+  { control = NO_CONTROL, seed = 0, thoughts = false, scoring, ...options }: AnswerOptions,
 ): Promise<Evaluation> {
   const start = performance.now();
   const prompts = asks.map(({ prompt, given }) => ({ ...prompt, tokens: [...prompt.tokens, ...given] }));
@@ -122,8 +125,8 @@ export async function answer(
       const latents = silentIn(prompts[index]!);
       written += made.tokens[b]!.length + (made.ended[b] ? 1 : 0) + latents;
       const correct = cut
-        ? isAnswer(tokens.slice(0, text.length - 1), sample, tokenizer)
-        : made.ended[b]! && isAnswer(tokens, sample, tokenizer);
+        ? isAnswer(tokens.slice(0, text.length - 1), sample, tokenizer, scoring)
+        : made.ended[b]! && isAnswer(tokens, sample, tokenizer, scoring);
       const whole = writesAll(text, sample, tokenizer);
       outcomes[index] = { sample, tokens, latents, correct, whole, thoughts: made.thoughts[b] ?? [] };
     }
@@ -155,11 +158,16 @@ function writesAll(text: readonly number[], { steps }: Sample, tokenizer: Tokeni
   return text.lastIndexOf(tokenizer.marker) >= all;
 }
 
-/** Whether the text after the last `###` is the sample's answer: the same text, whichever tokens it was written in. */
-export function isAnswer(tokens: readonly number[], { answer }: Sample, tokenizer: Tokenizer): boolean {
+/** Whether the text after the last `###` is the sample's answer, whichever tokens it was written in. */
+export function isAnswer(
+  tokens: readonly number[],
+  { answer }: Sample,
+  tokenizer: Tokenizer,
+  scoring: Scoring = 'text',
+): boolean {
   const marker = tokens.lastIndexOf(tokenizer.marker);
-  const text = (ids: readonly number[]): string => tokenizer.decode(ids).trim();
-  return marker >= 0 && text(tokens.slice(marker + 1)) === text(tokenizer.encodePart('answer', answer));
+  const right = tokenizer.decode(tokenizer.encodePart('answer', answer));
+  return marker >= 0 && isRight(tokenizer.decode(tokens.slice(marker + 1)), right, scoring);
 }
 
 /** The `count` likeliest tokens of a thought, likeliest first. */

@@ -10,6 +10,7 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../errors.ts';
 import type { Gpt } from '../model/gpt.ts';
 import { type Ask, answer } from './evaluate.ts';
+import type { Scoring } from './scoring.ts';
 import { divergence, nextTokens, speechAfter } from './speech.ts';
 import { norm, think } from './states.ts';
 
@@ -49,6 +50,7 @@ export interface HaltOptions extends Halt {
   readonly maxThoughts: number;
   readonly endMarker: CurriculumOptions['endMarker'];
   readonly batch: number;
+  readonly scoring?: Scoring | undefined;
 }
 
 /** Parts into which the observed changes are cut for the curve. */
@@ -65,7 +67,7 @@ export async function evaluateHalting(
   samples: readonly Sample[],
   options: HaltOptions,
 ): Promise<HaltResult> {
-  const { rule, threshold, maxThoughts, endMarker, batch } = options;
+  const { rule, threshold, maxThoughts, endMarker, batch, scoring } = options;
   const asksAfter = countTo(maxThoughts + 1).map(k =>
     samples.map(sample => answerAfter(sample, tokenizer, k, endMarker)),
   );
@@ -78,7 +80,7 @@ export async function evaluateHalting(
     );
   const right: boolean[][] = [];
   for (const asks of asksAfter) {
-    const { outcomes } = await answer(model, tokenizer, asks, { batch });
+    const { outcomes } = await answer(model, tokenizer, asks, { batch, scoring });
     right.push(outcomes.map(({ correct }) => correct));
   }
   const changes = await CHANGES[rule](model, tokenizer, samples, options);

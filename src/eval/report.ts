@@ -12,6 +12,7 @@ import { evaluateHalting, type Halt, type HaltResult } from './halt.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import { type ClassCounts, PATH_CLASSES } from './paths.ts';
 import type { Asking } from './prompting.ts';
+import type { Scoring } from './scoring.ts';
 
 /** Shares are 0 to 1. */
 export interface EvaluationReport {
@@ -38,6 +39,8 @@ export interface ReportOptions extends Asking {
   readonly seed: number;
   /** Those named, all that there are, or all that are over all thoughts. */
   readonly controls: readonly Control[] | 'all' | 'over all';
+  /** When an answer is right; `text` by default. */
+  readonly scoring?: Scoring | undefined;
   readonly inspect: boolean;
   readonly halt: (Halt & { readonly maxThoughts: number | undefined }) | undefined;
 }
@@ -49,7 +52,7 @@ export async function evaluationReport(
   samples: readonly Sample[],
   { controls: named, inspect: inspected, halt, seed, ...asked }: ReportOptions,
 ): Promise<EvaluationReport> {
-  const { mode, stage, curriculum, batch } = asked;
+  const { mode, stage, curriculum, batch, scoring } = asked;
   const prompts = samples.map(sample => promptOf(sample, tokenizer, mode, stage, curriculum));
   const thoughts = Math.max(...prompts.map(({ latents }) => latents));
   const silent = Math.max(...prompts.map(silentIn));
@@ -80,12 +83,13 @@ export async function evaluationReport(
     secondsPerSample: whole.secondsPerSample,
     controls: controlled,
     inspect: inspected
-      ? (await inspect(model, tokenizer, samples, { mode, stage, curriculum }, whole, { batch })).inspection
+      ? (await inspect(model, tokenizer, samples, { mode, stage, curriculum }, whole, { batch, scoring }))
+          .inspection
       : null,
     halt: halt
       ? await evaluateHalting(model, tokenizer, samples, {
           ...{ rule: halt.rule, threshold: halt.threshold, maxThoughts: halt.maxThoughts ?? thoughts },
-          ...{ endMarker: curriculum.endMarker, batch },
+          ...{ endMarker: curriculum.endMarker, batch, scoring },
         })
       : null,
   };

@@ -43,12 +43,14 @@ export async function finishArm(
   const asking = { mode, stage, curriculum };
   const batch = evalBatch(model.config.positions);
   const whole = await evaluationReport(model, tokenizer, test, {
-    ...{ ...asking, batch, seed: options.seed },
+    ...{ ...asking, batch, seed: options.seed, scoring: options.score },
     ...{ controls: 'over all', inspect: false, halt: undefined },
   });
   const some = test.slice(0, INSPECTED);
-  const shown = await evaluate(model, tokenizer, some, { ...asking, batch, thoughts: true });
-  const detail = await inspect(model, tokenizer, some, asking, shown, { batch });
+  const shown = await evaluate(model, tokenizer, some, {
+    ...{ ...asking, batch, scoring: options.score, thoughts: true },
+  });
+  const detail = await inspect(model, tokenizer, some, asking, shown, { batch, scoring: options.score });
   const samples = reportSamples(shown, detail, mode, tokenizer).slice(0, options.reportSamples);
   await files.writeAtomic(samplesPath(plan.dir), `${JSON.stringify(samples, null, 2)}\n`);
   const result: ArmResult = {

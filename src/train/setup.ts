@@ -1,7 +1,8 @@
 // What a run starts from: samples, tokenizer, model config and first weights. Knows options, data and formats;
 // knows no device.
 import { type CurriculumOptions, latentsOf, longestRow, rowOf } from '../data/curriculum.ts';
-import { parseSamples, type Sample } from '../data/sample.ts';
+import { parseData } from '../data/formats.ts';
+import type { Sample } from '../data/sample.ts';
 import { generatedSource, holdOut, type SampleSource, shuffledSource } from '../data/source.ts';
 import { TASKS } from '../data/tasks.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -77,9 +78,9 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
       known: take(source('train'), ROWS_MEASURED),
     };
   }
-  const all = parseSamples(await files.readText(options.data), options.data);
+  const all = parseData(await files.readText(options.data), options.data);
   if (options.valid !== null) {
-    const held = parseSamples(await files.readText(options.valid), options.valid);
+    const held = parseData(await files.readText(options.valid), options.valid);
     const valid = held.slice(0, validSamples);
     // The part that validation did not see, where there is one: it chose when stages end.
     const rest = held.length > validSamples ? held.slice(validSamples) : held;

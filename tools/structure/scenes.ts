@@ -33,9 +33,11 @@ const DIMS: Readonly<Record<string, Dims>> = {
   gelu: { M: 3, C: 25 },
   layernorm: { M: 5, C: 67 },
   linear: { M: 5, N: 6, K: 3, bias: 1, residual: 1 },
+  lookup: { M: 5, V: 4, C: 5 },
   matmul: { M: 3, N: 5, K: 17, batch: 1, form: 1 },
   mlp: { M: 3, C: 5, I: 6 },
   'slice-rows': { M: 5, C: 5, from: 2, to: 4 },
+  softmax: { R: 2, V: 70 },
 };
 
 function same(what: string, got: ArrayLike<number>, expected: ArrayLike<number>): void {
