@@ -89,7 +89,7 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
         if (pass.t1 !== T) return;
         ids = choose(hidden.shape[0]! === B ? hidden : lastColumn(tape, hidden, pass.t1 - from, B), 0);
       },
-      feed,
+      options.thoughts || options.feed ? feed : undefined,
     );
     const thoughts = await Promise.all(heads.map(async logits => rowSoftmax(await read(logits), B)));
 
