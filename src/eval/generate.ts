@@ -4,6 +4,7 @@ import type { Batch } from '../data/batch.ts';
 import { randomFor } from '../data/random.ts';
 import type { Gpt } from '../model/gpt.ts';
 import { LatentRow, passes } from '../model/latent.ts';
+import { PUBLISHED } from '../model/recurrence.ts';
 import { embedding } from '../ops/embedding.ts';
 import { argmax, sample } from '../ops/sample.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
@@ -69,20 +70,23 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
       return chosen;
     };
     const { tamper = 'none' } = options;
-    const feed = (thought: Tensor): Tensor | undefined => {
-      const fed = tampered(tape, model, thought, tamper);
-      return fed && fed !== thought ? row.own(fed) : fed;
+    // Of a latent that several passes run, what it was fed last is its thought.
+    const feed = (made: Tensor, thought: Tensor, index: number): Tensor | undefined => {
+      if (options.thoughts) heads[index] = tape.noGrad(() => model.logits(tape, thought));
+      const fed = tampered(tape, model, made, tamper);
+      return fed && fed !== made ? row.own(fed) : fed;
     };
-    const plan = passes(T, latentStart, n, 'full').map(pass => ({ ...pass, recorded: false }));
+    const { schedule } = model.config.recurrence ?? PUBLISHED;
+    const plan = passes(T, latentStart, n, 'full', schedule).map(pass => ({ ...pass, recorded: false }));
     row.run(
       plan,
       pass => (pass.t1 === T ? T - 1 : pass.t1),
       (hidden, pass, from) => {
+        if (pass.t1 < T) return;
         const last = hidden.shape[0]! === B ? hidden : lastColumn(tape, hidden, pass.t1 - from, B);
-        if (pass.t1 === T) ids = choose(last, 0);
-        else if (options.thoughts) heads.push(tape.noGrad(() => model.logits(tape, last)));
+        ids = choose(last, 0);
       },
-      feed,
+      options.thoughts || tamper !== 'none' ? feed : undefined,
     );
     const thoughts = await Promise.all(heads.map(async logits => rowSoftmax(await read(logits), B)));
 
