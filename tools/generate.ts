@@ -2,7 +2,8 @@
 // node tools/generate.ts --model DIR --prompt TEXT [--latents N] [--thoughts]
 import { MODES } from '../src/data/curriculum.ts';
 import { topTokens } from '../src/eval/evaluate.ts';
-import { type AskingFlags, askingOf, promptFor, tokenizerOf } from '../src/eval/prompting.ts';
+import { openModel } from '../src/eval/open.ts';
+import { type AskingFlags, askingOf, promptFor } from '../src/eval/prompting.ts';
 import { Reasoner } from '../src/eval/reasoner.ts';
 import { readModel } from '../src/model/folder.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
@@ -59,8 +60,8 @@ await runMain(async () => {
   if (!flags) return;
   const model = await readModel(files, flags.model);
   // Before a device is opened: a fault of the question is the user's first news.
-  const tokenizer = tokenizerOf(model.tokenizer, model.config, flags.model);
-  promptFor(flags.prompt, tokenizer, model.config, askingOf(model.config, flags, flags.model), '--prompt');
+  const { tokenizer, config } = openModel(model, flags.model);
+  promptFor(flags.prompt, tokenizer, config, askingOf(config, flags, flags.model), '--prompt');
   const { gpu, close } = await openNodeGpu(flags.adapter);
   try {
     const { text, thoughts } = await new Reasoner(gpu, model, flags.model).ask(flags.prompt, flags);

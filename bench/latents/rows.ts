@@ -4,7 +4,8 @@ import type { Row } from '../../src/data/batch.ts';
 import { type CurriculumOptions, promptOf, rowOf } from '../../src/data/curriculum.ts';
 import { generatedSource } from '../../src/data/source.ts';
 import { TASKS, type TaskName, type TaskOptions } from '../../src/data/tasks.ts';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import type { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 
 /** A task at the size of one of the presets: model, and questions of one length. */
 export interface Size {
@@ -117,7 +118,7 @@ export function pairedPrompts(size: Size, count: number): PairedPrompts {
 }
 
 export function tokenizerFor({ task, options }: Size): Tokenizer {
-  return Tokenizer.fromWords(TASKS[task].words(options));
+  return WordTokenizer.fromWords(TASKS[task].words(options));
 }
 
 function curriculum(n: number): CurriculumOptions {

@@ -155,9 +155,9 @@ export function drawStage(random: Random, stage: number, uniformProb: number, am
 
 function encode(sample: Sample, tokenizer: Tokenizer): Encoded {
   return {
-    question: tokenizer.encode(sample.question),
-    steps: sample.steps.map(step => tokenizer.encode(step)),
-    answer: tokenizer.encode(sample.answer),
+    question: tokenizer.encodePart('question', sample.question),
+    steps: sample.steps.map(step => tokenizer.encodePart('step', step)),
+    answer: tokenizer.encodePart('answer', sample.answer),
   };
 }
 

@@ -1,216 +1,39 @@
-// A word-level tokenizer and its Hugging Face file form. Knows which text makes which tokens; knows no task, no
-// curriculum and no file system. The `tokenizers` library reads the file and splits and joins in the same way.
-import { UserError } from '../errors.ts';
-import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
-import type { Sample } from './sample.ts';
+// What all tokenizers have in common: text to token ids and back, and the tokens that rows are built with. Knows no
+// particular tokenizer (word-tokenizer.ts, bpe-tokenizer.ts), no task and no curriculum.
 
-/**
- * Tokens every vocabulary begins with, in the order of their ids. `###` stands before the answer, as in the
- * reference's rows; it is text that the model writes, so it is no "special" token that decoders may skip.
- */
-export const RESERVED = [
-  '<pad>',
-  '<unk>',
-  '<eos>',
-  '<|start-latent|>',
-  '<|end-latent|>',
-  '<|latent|>',
-  '###',
-] as const;
+/** The parts of a row that are text. */
+export type Part = 'question' | 'step' | 'answer';
 
-const PUNCTUATION = '[\\p{P}\\p{S}]';
-// Decoding puts no space before these.
-const CLOSING = '[.?!,;:]';
-const CLOSING_PATTERN = new RegExp(`^${CLOSING}$`, 'u');
-// A reserved token, else one punctuation mark or symbol, else all up to the next of these or white space. Reserved
-// tokens begin with punctuation, so none can hide inside a word. \p{White_Space} and not \s: the latter counts
-// U+FEFF and not U+0085, unlike the library.
-const WORD = new RegExp(
-  `${RESERVED.map(escapePattern).join('|')}|${PUNCTUATION}|[^\\p{White_Space}\\p{P}\\p{S}]+`,
-  'gu',
-);
+/** Markers of latent thoughts, in a vocabulary of any kind; they enclose, and stand for, the thoughts. */
+export const MARKERS = {
+  startLatent: '<|start-latent|>',
+  endLatent: '<|end-latent|>',
+  latent: '<|latent|>',
+} as const;
 
-/** Text to words: reserved tokens whole, each punctuation mark and symbol by itself, the rest at white space. */
-export function splitWords(text: string): string[] {
-  return text.match(WORD) ?? [];
-}
+/** Stands before the answer. It is text that the model writes, so it is no "special" token that decoders may skip. */
+export const ANSWER_MARKER = '###';
 
-export class Tokenizer {
-  /** Words by id, the reserved ones included. */
+export interface Tokenizer {
+  /** V: every id is below it. */
+  readonly size: number;
+  /** The text of each token, by id. */
   readonly words: readonly string[];
-  readonly #ids: ReadonlyMap<string, number>;
   readonly pad: number;
-  readonly unknown: number;
   readonly eos: number;
   readonly startLatent: number;
   readonly endLatent: number;
   readonly latent: number;
   /** `###`, before the answer. */
   readonly marker: number;
+  /** Stands for words that have no token; -1 where every text has tokens. */
+  readonly unknown: number;
 
-  /** `words` by id: all different, all of RESERVED among them (in any place). */
-  constructor(words: readonly string[]) {
-    this.words = [...words];
-    this.#ids = new Map(words.map((word, id) => [word, id]));
-    if (this.#ids.size !== words.length) throw new Error('Tokenizer: a word occurs twice');
-    const reserved = (word: (typeof RESERVED)[number]): number => {
-      const id = this.#ids.get(word);
-      if (id === undefined) throw new Error(`Tokenizer: the reserved token ${word} is missing`);
-      return id;
-    };
-    this.pad = reserved('<pad>');
-    this.unknown = reserved('<unk>');
-    this.eos = reserved('<eos>');
-    this.startLatent = reserved('<|start-latent|>');
-    this.endLatent = reserved('<|end-latent|>');
-    this.latent = reserved('<|latent|>');
-    this.marker = reserved('###');
-  }
-
-  /** The tokenizer of a fixed vocabulary; RESERVED comes first and repeated words count once. */
-  static fromWords(words: Iterable<string>): Tokenizer {
-    const all = new Set<string>(RESERVED);
-    for (const word of words) {
-      const parts = splitWords(word);
-      if (parts.length !== 1) throw new Error(`Tokenizer: "${word}" is ${parts.length} words, expected one`);
-      all.add(word);
-    }
-    return new Tokenizer([...all]);
-  }
-
-  /** Every word of the samples, sorted, so that the order of the samples does not matter. */
-  static fromSamples(samples: Iterable<Sample>): Tokenizer {
-    const words = new Set<string>();
-    for (const { question, steps, answer } of samples) {
-      for (const text of [question, ...steps, answer]) for (const word of splitWords(text)) words.add(word);
-    }
-    return Tokenizer.fromWords([...words].sort());
-  }
-
-  /** V, the number of words, the reserved ones included. */
-  get size(): number {
-    return this.words.length;
-  }
-
-  id(word: string): number | undefined {
-    return this.#ids.get(word);
-  }
-
-  /** Words outside the vocabulary become `unknown`. */
-  encode(text: string): number[] {
-    return splitWords(text).map(word => this.#ids.get(word) ?? this.unknown);
-  }
-
-  /** Words joined by spaces, with none before closing punctuation. Reserved tokens are written out like others. */
-  decode(ids: Iterable<number>): string {
-    let text = '';
-    for (const id of ids) {
-      const word = this.words[id];
-      if (word === undefined) throw new Error(`Tokenizer: no token has id ${id}, there are ${this.size}`);
-      text += text === '' || CLOSING_PATTERN.test(word) ? word : ` ${word}`;
-    }
-    return text;
-  }
-
-  /** The text of a Hugging Face `tokenizer.json`: a WordLevel model with our splitting and joining. */
-  toJson(): string {
-    const reserved = RESERVED.map(content => ({
-      id: this.#ids.get(content),
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: content !== '###',
-    }));
-    const file = {
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: reserved.sort((a, b) => a.id! - b.id!),
-      normalizer: null,
-      pre_tokenizer: PRE_TOKENIZER,
-      post_processor: null,
-      decoder: DECODER,
-      model: { type: 'WordLevel', vocab: Object.fromEntries(this.#ids), unk_token: '<unk>' },
-    };
-    return `${JSON.stringify(file, null, 2)}\n`;
-  }
-
-  /** Reads what `toJson` wrote. Another kind of tokenizer, or a broken file, is a UserError of one line. */
-  static fromJson(text: string, fileName: string): Tokenizer {
-    const file = parseJson(text, fileName);
-    if (!isObject(file)) throw new UserError(`${fileName}: expected a JSON object, got ${show(file)}`);
-    const model = file.model;
-    if (!isObject(model)) throw new UserError(`${fileName}: "model" is missing or no object`);
-    if (model.type !== 'WordLevel') {
-      throw new UserError(`${fileName}: "model.type" is ${show(model.type)}, only "WordLevel" can be read`);
-    }
-    if (!sameJson(file.pre_tokenizer, PRE_TOKENIZER)) {
-      throw new UserError(`${fileName}: "pre_tokenizer" splits text in another way than this tokenizer does`);
-    }
-    const { vocab } = model;
-    if (!isObject(vocab)) throw new UserError(`${fileName}: "model.vocab" is missing or no object`);
-    const words = wordsById(vocab, fileName);
-    for (const word of RESERVED) {
-      if (!Object.hasOwn(vocab, word)) {
-        throw new UserError(`${fileName}: "model.vocab" lacks the token ${word}`);
-      }
-    }
-    return new Tokenizer(words);
-  }
-}
-
-function wordsById(vocab: JsonObject, fileName: string): string[] {
-  const entries = Object.entries(vocab);
-  const words: string[] = [];
-  for (const [word, id] of entries) {
-    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= entries.length) {
-      throw new UserError(
-        `${fileName}: "model.vocab" gives ${show(word)} the id ${show(id)}, expected 0 to ${entries.length - 1}`,
-      );
-    }
-    if (words[id] !== undefined) {
-      throw new UserError(
-        `${fileName}: "model.vocab" gives ${show(words[id])} and ${show(word)} the same id ${id}`,
-      );
-    }
-    words[id] = word;
-  }
-  return words;
-}
-
-/** Splits as `splitWords` does; reserved tokens are cut out before, since they are `added_tokens`. */
-const PRE_TOKENIZER: Json = {
-  type: 'Sequence',
-  pretokenizers: [
-    { type: 'WhitespaceSplit' },
-    { type: 'Split', pattern: { Regex: PUNCTUATION }, behavior: 'Isolated', invert: false },
-  ],
-};
-
-/** Joins as `decode` does: a space before every token but closing punctuation, then the first space is cut off. */
-const DECODER: Json = {
-  type: 'Sequence',
-  decoders: [
-    { type: 'Replace', pattern: { Regex: `^(?!${CLOSING}$)` }, content: ' ' },
-    { type: 'Fuse' },
-    { type: 'Strip', content: ' ', start: 1, stop: 0 },
-  ],
-};
-
-/** Equality of JSON values, whatever the order of keys: the library and other writers choose their own. */
-function sameJson(a: Json | undefined, b: Json | undefined): boolean {
-  if (isObject(a) && isObject(b)) {
-    const keys = Object.keys(a);
-    return keys.length === Object.keys(b).length && keys.every(key => sameJson(a[key], b[key]));
-  }
-  if (Array.isArray(a) && Array.isArray(b)) {
-    return a.length === b.length && a.every((item: Json, index) => sameJson(item, b[index]));
-  }
-  return a === b;
-}
-
-function escapePattern(text: string): string {
-  return text.replace(/[|\\{}()[\]^$+*?.]/g, '\\$&');
+  encode(text: string): number[];
+  /** The tokens of a part of a row, with what separates it from its neighbours where that is text. */
+  encodePart(part: Part, text: string): number[];
+  /** Special tokens are written out like others. Throws Error on an id that no token has. */
+  decode(ids: Iterable<number>): string;
+  /** The text of a Hugging Face `tokenizer.json`. */
+  toJson(): string;
 }

@@ -3,7 +3,7 @@
 import type { Prompt } from '../data/batch.ts';
 import { type CurriculumOptions, FORMS, MODES, type Mode, promptOf, rowOf } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
-import { Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../errors.ts';
 import { show } from '../json.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -19,16 +19,6 @@ export interface AskingFlags {
   readonly mode?: Mode;
   /** Thoughts, or pauses in their place, instead of those the model was trained with. */
   readonly latents?: number;
-}
-
-/** The tokenizer of the model folder `dir`. Throws UserError where it is not the one of its config.json. */
-export function tokenizerOf(text: string, config: ModelConfig, dir: string): Tokenizer {
-  const tokenizer = Tokenizer.fromJson(text, `${dir}/tokenizer.json`);
-  if (tokenizer.size !== config.vocabSize)
-    throw new UserError(
-      `${dir}/tokenizer.json has ${tokenizer.size} words, but vocab_size in config.json is ${config.vocabSize}`,
-    );
-  return tokenizer;
 }
 
 /** The mode, stage and curriculum that a model's prompts follow. Throws UserError where they are not known. */

@@ -8,17 +8,11 @@ import type { ModelConfig } from '../model/config.ts';
 import type { ModelFiles } from '../model/folder.ts';
 import { Gpt } from '../model/gpt.ts';
 import { Parameters } from '../model/parameters.ts';
+import { type Control, checkControl, controlFeed, NO_CONTROL } from './control.ts';
 import { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 import { generate } from './generate.ts';
-import {
-  type Asking,
-  type AskingFlags,
-  askingOf,
-  checkSamples,
-  promptFor,
-  tokenizerOf,
-} from './prompting.ts';
-import type { Tamper } from './tamper.ts';
+import { openModel } from './open.ts';
+import { type Asking, type AskingFlags, askingOf, checkSamples, promptFor } from './prompting.ts';
 
 export interface AskOptions extends AskingFlags {
   /** Most tokens to write, the end token included; 64 by default. */
@@ -28,7 +22,8 @@ export interface AskOptions extends AskingFlags {
   /** Draw from the k likeliest only; 0 (the default) = all. */
   readonly topK?: number;
   readonly seed?: number;
-  readonly tamper?: Tamper;
+  /** What is done to the thoughts: `shuffle` and `no-latent` ask for `evaluate`. */
+  readonly control?: Control;
   /** Also give the logits of every token written. */
   readonly logits?: boolean;
 }
@@ -51,9 +46,10 @@ export class Reasoner {
   readonly tokenizer: Tokenizer;
 
   /** Copies the weights to `gpu`. Throws UserError where the files do not fit together, GpuOutOfMemoryError. */
-  constructor(gpu: Gpu, { config, weights, tokenizer }: ModelFiles, name: string) {
+  constructor(gpu: Gpu, files: ModelFiles, name: string) {
+    const { config, weights, tokenizer } = openModel(files, name);
     this.name = name;
-    this.tokenizer = tokenizerOf(tokenizer, config, name);
+    this.tokenizer = tokenizer;
     const parameters = new Parameters(gpu, config);
     parameters.load(weights);
     this.model = new Gpt(parameters);
@@ -72,7 +68,10 @@ export class Reasoner {
   async ask(question: string, options: AskOptions = {}, where = 'the question'): Promise<Answer> {
     const { eos, pad } = this.tokenizer;
     const prompt = promptFor(question, this.tokenizer, this.config, this.asking(options), where);
-    const settings = { maxTokens: 64, ...options, eos, thoughts: true };
+    const { control = NO_CONTROL, seed = 0 } = options;
+    checkControl(control, prompt.latents, 1);
+    const feed = controlFeed(this.model, control, [0], seed);
+    const settings = { maxTokens: 64, ...options, eos, thoughts: true, feed };
     const made = await generate(this.model, collatePrompts([prompt], pad), settings);
     const tokens = made.tokens[0]!;
     return {

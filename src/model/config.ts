@@ -2,8 +2,9 @@
 // knows no file system, no weights and no device.
 import { UserError } from '../errors.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
+import { FEEDBACKS, isFeedback, isSchedule, PUBLISHED, type Recurrence, SCHEDULES } from './recurrence.ts';
 
-/** A GPT-2 with a tied LM head. Token ids are undefined where config.json does not give them. */
+/** A GPT-2. Token ids are undefined where config.json does not give them. */
 export interface ModelConfig {
   /** V */
   readonly vocabSize: number;
@@ -17,6 +18,8 @@ export interface ModelConfig {
   /** Width of the MLP's hidden layer; 4·C where config.json says null. */
   readonly inner: number;
   readonly layerNormEpsilon: number;
+  /** The LM head has weights of its own; absent: it is the token embedding (`tie_word_embeddings`). */
+  readonly ownHead?: true;
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number | undefined;
   readonly padTokenId: number | undefined;
@@ -26,6 +29,8 @@ export interface ModelConfig {
   readonly endLatentId: number | undefined;
   /** How the model was trained to think; undefined where it was trained elsewhere. */
   readonly reasoning: Reasoning | undefined;
+  /** What is fed back, and when: `PUBLISHED` where there is none. A bridge is part of the parameters. */
+  readonly recurrence?: Recurrence | undefined;
 }
 
 /** What a prompt must hold for the model to think as it was trained to: the arguments of data/curriculum.ts. */
@@ -40,13 +45,15 @@ export interface Reasoning {
   readonly icotTokens?: number;
 }
 
+/** The parameter of an LM head of its own. */
+export const HEAD = 'lm_head.weight';
+
 export type NamedShape = readonly [name: string, shape: readonly number[]];
 
 /** Settings of GPT2Config that change the computation, with the one value this engine computes. */
 const FIXED = {
   model_type: 'gpt2',
   activation_function: 'gelu_new',
-  tie_word_embeddings: true,
   scale_attn_weights: true,
   scale_attn_by_inverse_layer_idx: false,
   reorder_and_upcast_attn: false,
@@ -65,6 +72,9 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
       throw new UserError(`${fileName}: ${key} is ${show(json[key])}, only ${show(value)} is supported`);
     }
   }
+  const tied = json.tie_word_embeddings ?? true;
+  if (typeof tied !== 'boolean')
+    throw new UserError(`${fileName}: tie_word_embeddings must be true or false, got ${show(tied)}`);
   const vocabSize = size(json, 'vocab_size', fileName);
   const width = size(json, 'n_embd', fileName);
   const heads = size(json, 'n_head', fileName);
@@ -88,6 +98,7 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
     heads,
     inner: json.n_inner === undefined || json.n_inner === null ? 4 * width : size(json, 'n_inner', fileName),
     layerNormEpsilon: epsilon,
+    ...(!tied && { ownHead: true as const }),
     bosTokenId: id('bos_token_id'),
     eosTokenId: id('eos_token_id'),
     padTokenId: id('pad_token_id'),
@@ -95,6 +106,7 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
     startLatentId: id('start_latent_id'),
     endLatentId: id('end_latent_id'),
     reasoning: reasoningFrom(json.reasoning, fileName),
+    recurrence: recurrenceFrom(json.reasoning, fileName),
   };
   const marks = [config.latentTokenId, config.startLatentId, config.endLatentId].filter(
     mark => mark !== undefined,
@@ -112,6 +124,7 @@ export function formatConfig(config: ModelConfig): string {
   const json = {
     architectures: ['GPT2LMHeadModel'],
     ...FIXED,
+    tie_word_embeddings: !config.ownHead,
     vocab_size: config.vocabSize,
     n_positions: config.positions,
     n_ctx: config.positions,
@@ -131,23 +144,47 @@ export function formatConfig(config: ModelConfig): string {
     latent_token_id: config.latentTokenId,
     start_latent_id: config.startLatentId,
     end_latent_id: config.endLatentId,
-    reasoning: config.reasoning && {
-      mode: config.reasoning.mode,
-      stage: config.reasoning.stage,
-      latents_per_step: config.reasoning.latentsPerStep,
-      max_latent_stage: config.reasoning.maxLatentStage,
-      pad_latents: config.reasoning.padLatents,
-      end_marker: config.reasoning.endMarker,
-      icot_tokens: config.reasoning.icotTokens,
-    },
+    reasoning: formatReasoning(config),
   };
   return `${JSON.stringify(json, null, 2)}\n`;
+}
+
+function formatReasoning({ reasoning, recurrence }: ModelConfig): JsonObject | undefined {
+  if (!reasoning && !recurrence) return undefined;
+  return {
+    ...(reasoning && {
+      mode: reasoning.mode,
+      stage: reasoning.stage,
+      latents_per_step: reasoning.latentsPerStep,
+      max_latent_stage: reasoning.maxLatentStage,
+      pad_latents: reasoning.padLatents,
+      end_marker: reasoning.endMarker,
+      icot_tokens: reasoning.icotTokens,
+    }),
+    ...(recurrence && { feedback: recurrence.feedback, latents: recurrence.schedule }),
+  };
+}
+
+function recurrenceFrom(json: Json | undefined, fileName: string): Recurrence | undefined {
+  if (!isObject(json)) return undefined;
+  const { feedback = PUBLISHED.feedback, latents: schedule = PUBLISHED.schedule } = json;
+  if (!isFeedback(feedback))
+    throw new UserError(
+      `${fileName}: reasoning.feedback must be one of ${FEEDBACKS.join(', ')}, got ${show(feedback)}`,
+    );
+  if (!isSchedule(schedule))
+    throw new UserError(`${fileName}: reasoning.latents must be ${SCHEDULES}, got ${show(schedule)}`);
+  const published = feedback === PUBLISHED.feedback && schedule === PUBLISHED.schedule;
+  return published ? undefined : { feedback, schedule };
 }
 
 function reasoningFrom(json: Json | undefined, fileName: string): Reasoning | undefined {
   if (json === undefined || json === null) return undefined;
   const where = `${fileName}: reasoning`;
   if (!isObject(json)) throw new UserError(`${where} must be an object, got ${show(json)}`);
+  // A model that nobody has trained yet knows how it feeds back, and no mode or stage.
+  if (Object.keys(json).length > 0 && Object.keys(json).every(key => key === 'feedback' || key === 'latents'))
+    return undefined;
   const count = (key: string): number => {
     const value = json[key];
     if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
@@ -190,7 +227,7 @@ export function latentIds(
 
 /**
  * Every parameter by its Hugging Face name, in the order in which files and optimizers keep them.
- * Matrices are [in, out] (GPT-2's Conv1D); the LM head is `transformer.wte.weight` and has no row of its own.
+ * Matrices are [in, out] (GPT-2's Conv1D), but a head is [V, C] like the token embedding: as that, where it is tied.
  */
 export function parameterShapes(config: ModelConfig): NamedShape[] {
   const { vocabSize: V, positions, width: C, inner } = config;
@@ -211,7 +248,29 @@ export function parameterShapes(config: ModelConfig): NamedShape[] {
     affine(`${block}.mlp.c_proj`, [inner, C]);
   }
   affine('transformer.ln_f', [C]);
+  shapes.push(...bridgeShapes(config));
+  if (config.ownHead) shapes.push([HEAD, [V, C]]);
   return shapes;
+}
+
+/** Parameters of the bridge between what the last layer gives and what the first takes, where the model has one. */
+export function bridgeShapes({ width: C, recurrence }: ModelConfig): NamedShape[] {
+  const map = (name: string): NamedShape[] => [
+    [`transformer.bridge.${name}.weight`, [C, C]],
+    [`transformer.bridge.${name}.bias`, [C]],
+  ];
+  const norm: NamedShape[] = [
+    ['transformer.bridge.ln.weight', [C]],
+    ['transformer.bridge.ln.bias', [C]],
+  ];
+  switch (recurrence?.feedback) {
+    case 'linear':
+      return [...map('c_proj'), ...norm];
+    case 'mlp':
+      return [...map('c_fc'), ...map('c_proj'), ...norm];
+    default:
+      return [];
+  }
 }
 
 /** Number of trained scalars; the tied head counts once. */

@@ -14,7 +14,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../errors.ts';
-import type { Files } from '../files.ts';
+import type { Content, Files } from '../files.ts';
 
 // Unfinished work carries this suffix until its rename. The name is fixed, so that what a killed run left
 // behind is overwritten by the next attempt instead of piling up.
@@ -23,6 +23,28 @@ const REPLACED = '.replaced';
 
 export const nodeFiles: Files = {
   read: path => attempt('read', path, () => readFile(path)),
+
+  open: path =>
+    attempt('read', path, async () => {
+      // Opened for each part: whoever reads has nothing to close.
+      const withHandle = async <T>(work: (file: FileHandle) => Promise<T>): Promise<T> => {
+        const file = await open(path, 'r');
+        try {
+          return await work(file);
+        } finally {
+          await file.close();
+        }
+      };
+      const size = await withHandle(async file => {
+        const found = await file.stat();
+        if (found.isDirectory()) throw new UserError(`${path}: ${fault('read', 'EISDIR')}`);
+        return found.size;
+      });
+      return {
+        size,
+        read: (from, to) => attempt('read', path, () => withHandle(file => readPart(file, from, to, path))),
+      };
+    }),
 
   readText: async path => {
     const bytes = await nodeFiles.read(path);
@@ -89,11 +111,26 @@ async function makeFolders(path: string): Promise<void> {
   }
 }
 
-async function writeDurably(path: string, content: Uint8Array | string): Promise<void> {
+/** Node reads no more than 2 GiB at once. */
+const MOST_READ = 2 ** 30;
+
+async function readPart(file: FileHandle, from: number, to: number, path: string): Promise<Uint8Array> {
+  const bytes = new Uint8Array(to - from);
+  for (let at = 0; at < bytes.length; ) {
+    const length = Math.min(bytes.length - at, MOST_READ);
+    const { bytesRead } = await file.read(bytes, at, length, from + at);
+    if (bytesRead === 0) throw new UserError(`${path}: ends at byte ${from + at}, it was longer before`);
+    at += bytesRead;
+  }
+  return bytes;
+}
+
+async function writeDurably(path: string, content: Content): Promise<void> {
   let file: FileHandle | undefined;
   try {
     file = await open(path, 'w');
-    await file.writeFile(content);
+    // Each goes on where the one before ended.
+    for (const part of Array.isArray(content) ? content : [content]) await file.writeFile(part);
     // Without this a power cut after the rename may leave the new name with no bytes behind it.
     await file.sync();
   } finally {

@@ -10,7 +10,7 @@ import {
   readModel,
   storedTensors,
 } from '../model/folder.ts';
-import { decodeSafetensors, encodeSafetensors, type StoredTensor } from '../model/safetensors.ts';
+import { type FileTensor, openSafetensors, safetensorsParts } from '../model/safetensors.ts';
 import { weightsFor } from '../model/weights.ts';
 import type { TrainOptions } from './option-table.ts';
 import type { ArmResult } from './results.ts';
@@ -66,7 +66,7 @@ export async function writeCheckpoint(files: Files, runDir: string, checkpoint: 
   const tensors = [...storedTensors(config, moments.m, 'm.'), ...storedTensors(config, moments.v, 'v.')];
   await files.writeFolderAtomic(dir, {
     ...modelContents(checkpoint),
-    [OPTIMIZER]: encodeSafetensors(tensors),
+    [OPTIMIZER]: safetensorsParts(tensors),
     [TRAINER]: `${JSON.stringify({ format: FORMAT, ...trainer, options: optionsToJson(trainer.options) }, null, 2)}\n`,
   });
   return dir;
@@ -78,10 +78,10 @@ export async function readCheckpoint(files: Files, dir: string): Promise<Checkpo
   const model = await readModel(files, dir);
   const trainer = parseTrainer(await files.readText(`${dir}/${TRAINER}`), `${dir}/${TRAINER}`);
   const path = `${dir}/${OPTIMIZER}`;
-  const { tensors } = decodeSafetensors(await files.read(path), path);
+  const { tensors } = await openSafetensors(await files.open(path), path);
   const moments = {
-    m: weightsFor(model.config, withPrefix(tensors, 'm.', path), path),
-    v: weightsFor(model.config, withPrefix(tensors, 'v.', path), path),
+    m: await weightsFor(model.config, withPrefix(tensors, 'm.', path), path),
+    v: await weightsFor(model.config, withPrefix(tensors, 'v.', path), path),
   };
   return { ...model, trainer, moments };
 }
@@ -103,10 +103,10 @@ async function requireFolder(files: Files, dir: string): Promise<void> {
 }
 
 function withPrefix(
-  tensors: ReadonlyMap<string, StoredTensor>,
+  tensors: ReadonlyMap<string, FileTensor>,
   prefix: string,
   path: string,
-): Map<string, StoredTensor> {
+): Map<string, FileTensor> {
   const chosen = [...tensors].filter(([name]) => name.startsWith(prefix));
   if (chosen.length === 0) throw new UserError(`${path}: holds no tensors called ${prefix}…`);
   return new Map(chosen.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
@@ -134,7 +134,8 @@ function parseTrainer(text: string, path: string): TrainerState {
     bestAccuracy: number('bestAccuracy'),
     lastAccuracy: json.lastAccuracy === null ? null : number('lastAccuracy'),
     seconds: number('seconds'),
-    finished: json.finished as unknown as ArmResult[],
+    // Results of an earlier version have no controls and no look inside.
+    finished: json.finished.map(arm => ({ controls: [], inspection: null, ...arm }) as unknown as ArmResult),
     tuned: tunedOf(json.tuned, path),
     options,
   };

@@ -1,11 +1,12 @@
 // The training loop of one arm: stages, steps, validations, checkpoints. Everything it does follows from its
 // position and the seed, so a resumed arm goes on bit for bit. Knows no platform: files and output are given.
 import type { Row } from '../data/batch.ts';
-import { drawStage, FORMS, type Mode, rowOf } from '../data/curriculum.ts';
+import { drawStage, FORMS, type Mode, promptOf, rowOf } from '../data/curriculum.ts';
 import { derivedSeed, randomFor } from '../data/random.ts';
 import type { Sample } from '../data/sample.ts';
 import { UserError } from '../errors.ts';
 import { evaluate } from '../eval/evaluate.ts';
+import { norms, normsLine } from '../eval/norms.ts';
 import type { Files } from '../files.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { ModelFiles } from '../model/folder.ts';
@@ -133,7 +134,7 @@ export async function trainArm(
   /** Right answers at a stage, in batches of one size: others would need memory and kernels of their own. */
   const measure = async (samples: readonly Sample[], stage: number): Promise<number> => {
     const batch = Math.min(first, evalBatch(setup.config.positions));
-    const asked = { mode, stage, curriculum, batch };
+    const asked = { mode, stage, curriculum, batch, scoring: options.score };
     return (await evaluate(model, tokenizer, samples, asked)).exactMatch * samples.length;
   };
   const validate = async (): Promise<number> => {
@@ -214,6 +215,13 @@ export async function trainArm(
     }
   };
   if (!from) {
+    // A pretrained model has never read its own hidden states: how far they are from what it reads is worth a line.
+    if (options.init !== null && FORMS[mode].instead === 'latents') {
+      const asked = valid.slice(0, evalBatch(setup.config.positions));
+      const bare = { ...curriculum, endMarker: 'latents' } as const;
+      const prompts = asked.map(sample => promptOf(sample, tokenizer, 'coconut', 0, bare));
+      progress.message(normsLine(await norms(model, prompts, tokenizer.pad)));
+    }
     await log({ kind: 'stage', ...common() });
     await tuning.prepare(rehearse);
     await save(); // From here on, a run killed at any moment can be resumed, with the kernels that it has now.

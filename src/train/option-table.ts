@@ -1,8 +1,11 @@
 // The one table of the trainer's options. The command line, the config file, --help, the checks and the type
 // TrainOptions all come from it: a new hyperparameter is one row here, plus its value in presets.ts if presets
 // differ in it. Knows no preset's numbers and does no parsing.
+
 import { MODES } from '../data/curriculum.ts';
+import { DATA_FORMS } from '../data/formats.ts';
 import { UserError } from '../errors.ts';
+import { SCORINGS } from '../eval/scoring.ts';
 import { type Json, show } from '../json.ts';
 import {
   choice,
@@ -88,7 +91,12 @@ export const OPTIONS = {
     'measure first which kernel variants are fastest here, for up to 20 s or 2 minutes, and remember them',
   ),
   out: perPreset('Run', path('dir'), 'folder of the run'),
-  init: common('Run', optional(path('dir')), null, 'start from the model in this folder'),
+  init: common(
+    'Run',
+    optional(path('dir')),
+    null,
+    'start from the model in this folder: ours, or a GPT-2 as save_pretrained writes it',
+  ),
   resume: common('Run', optional(path('dir')), null, "go on with this run's newest checkpoint"),
   config: common('Run', optional(path('file')), null, 'JSON object of options; flags win over it'),
 
@@ -100,12 +108,7 @@ export const OPTIONS = {
   nodes: perPreset('Task and data', integer(3), 'nodes of a generated graph'),
   hops: perPreset('Task and data', range(1), 'hops from the start to the answer'),
   maxEdges: perPreset('Task and data', optional(integer(2)), 'draw again above so many edges'),
-  data: common(
-    'Task and data',
-    optional(path('file')),
-    null,
-    'training samples: JSON list of {question, steps, answer}',
-  ),
+  data: common('Task and data', optional(path('file')), null, `training samples: ${DATA_FORMS}`),
   valid: common(
     'Task and data',
     optional(path('file')),
@@ -185,6 +188,12 @@ export const OPTIONS = {
   ),
 
   validSamples: perPreset('Measuring and saving', integer(1), 'unseen samples of each validation'),
+  score: common(
+    'Measuring and saving',
+    choice(...SCORINGS),
+    'text',
+    'an answer is right if it is the same text, or the same number: after the last #, without commas',
+  ),
   evalSamples: perPreset('Measuring and saving', integer(1), 'unseen samples of the final evaluation'),
   reportSamples: common('Measuring and saving', integer(0), 12, 'samples shown in report.html'),
   logEvery: common(

@@ -1,12 +1,14 @@
 // What a run starts from: samples, tokenizer, model config and first weights. Knows options, data and formats;
 // knows no device.
 import { type CurriculumOptions, latentsOf, longestRow, rowOf } from '../data/curriculum.ts';
-import { parseSamples, type Sample } from '../data/sample.ts';
+import { parseData } from '../data/formats.ts';
+import type { Sample } from '../data/sample.ts';
 import { generatedSource, holdOut, type SampleSource, shuffledSource } from '../data/source.ts';
 import { TASKS } from '../data/tasks.ts';
-import { Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { WordTokenizer } from '../data/word-tokenizer.ts';
 import { UserError } from '../errors.ts';
-import { tokenizerOf } from '../eval/prompting.ts';
+import { type OpenModel, openModel } from '../eval/open.ts';
 import type { Files } from '../files.ts';
 import { show } from '../json.ts';
 import { type ModelConfig, parameterCount } from '../model/config.ts';
@@ -45,7 +47,7 @@ export async function prepare(options: TrainOptions, files: Files, from?: Checkp
   const { tokenizer, config, weights } = from
     ? await resumed(from, options, files)
     : options.init
-      ? await fromFolder(options.init, files)
+      ? openModel(await readModel(files, options.init), options.init)
       : fresh(options, known, curriculum);
   const most = mostReasoning(known, tokenizer);
   checkStages(options, most);
@@ -76,9 +78,9 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
       known: take(source('train'), ROWS_MEASURED),
     };
   }
-  const all = parseSamples(await files.readText(options.data), options.data);
+  const all = parseData(await files.readText(options.data), options.data);
   if (options.valid !== null) {
-    const held = parseSamples(await files.readText(options.valid), options.valid);
+    const held = parseData(await files.readText(options.valid), options.valid);
     const valid = held.slice(0, validSamples);
     // The part that validation did not see, where there is one: it chose when stages end.
     const rest = held.length > validSamples ? held.slice(validSamples) : held;
@@ -97,39 +99,21 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
   };
 }
 
-async function fromFolder(
-  dir: string,
-  files: Files,
-): Promise<Pick<Setup, 'tokenizer' | 'config' | 'weights'>> {
-  const { config, weights, tokenizer } = await readModel(files, dir);
-  return { config, weights, tokenizer: tokenizerOf(tokenizer, config, dir) };
-}
-
 /** The run's own model. Arms still to come begin where the first did: at the weights of its checkpoint 0. */
-async function resumed(
-  from: Checkpoint,
-  options: TrainOptions,
-  files: Files,
-): Promise<Pick<Setup, 'tokenizer' | 'config' | 'weights'>> {
+async function resumed(from: Checkpoint, options: TrainOptions, files: Files): Promise<OpenModel> {
   const { arm, step } = from.trainer;
   const dir = `${armFolder(options.out, arm, options)}/checkpoints/${step}`;
-  const tokenizer = tokenizerOf(from.tokenizer, from.config, dir);
-  const weights = options.compare
-    ? (await readModel(files, `${options.out}/checkpoints/0`)).weights
-    : from.weights;
-  return { config: from.config, weights, tokenizer };
+  const opened = openModel(from, dir);
+  if (!options.compare) return opened;
+  return { ...opened, weights: (await readModel(files, `${options.out}/checkpoints/0`)).weights };
 }
 
-function fresh(
-  options: TrainOptions,
-  known: readonly Sample[],
-  curriculum: CurriculumOptions,
-): Pick<Setup, 'tokenizer' | 'config' | 'weights'> {
+function fresh(options: TrainOptions, known: readonly Sample[], curriculum: CurriculumOptions): OpenModel {
   const { task, nodes, hops, maxEdges, width, heads, layers } = options;
   const tokenizer =
     options.data === null
-      ? Tokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
-      : Tokenizer.fromSamples(known);
+      ? WordTokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
+      : WordTokenizer.fromSamples(known);
   const longest = greatest(known, sample => roomFor(sample, tokenizer, curriculum));
   const positions = options.positions === 'auto' ? Math.ceil((longest * ROOM) / 16) * 16 : options.positions;
   const config = configFor(tokenizer, { width, heads, layers }, positions);
@@ -176,7 +160,7 @@ function roomFor(sample: Sample, tokenizer: Tokenizer, curriculum: CurriculumOpt
 
 export function mostReasoning(samples: readonly Sample[], tokenizer: Tokenizer): MostReasoning {
   const tokens = ({ steps }: Sample): number =>
-    steps.reduce((sum, step) => sum + tokenizer.encode(step).length, 0);
+    steps.reduce((sum, step) => sum + tokenizer.encodePart('step', step).length, 0);
   return { steps: greatest(samples, ({ steps }) => steps.length), tokens: greatest(samples, tokens) };
 }
 
@@ -214,7 +198,7 @@ function checkFit(
       throw new UserError(
         `${where}: a row of ${length} tokens is longer than the model's ${config.positions} positions`,
       );
-    if (origin === null) continue;
+    if (origin === null || tokenizer.unknown < 0) continue;
     const text = [sample.question, ...sample.steps, sample.answer].join(' ');
     if (tokenizer.encode(text).includes(tokenizer.unknown))
       throw new UserError(`${where}: ${show(text, 40)} has words that the model in ${origin} does not know`);

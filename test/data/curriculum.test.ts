@@ -13,9 +13,9 @@ import {
   withoutLatents,
 } from '../../src/data/curriculum.ts';
 import { randomFor } from '../../src/data/random.ts';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 
-const tokenizer = Tokenizer.fromWords(['q', 'one', 'two', 'three', 'x', 'y', '.']);
+const tokenizer = WordTokenizer.fromWords(['q', 'one', 'two', 'three', 'x', 'y', '.']);
 const sample = { question: 'q q', steps: ['one.', 'two.', 'three x.'], answer: 'y.' };
 const base: CurriculumOptions = {
   latentsPerStep: 1,

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { checkProsqaNodes, prosqaSample, prosqaWords } from '../../src/data/prosqa.ts';
 import { parseSamples, type Sample } from '../../src/data/sample.ts';
-import { splitWords, Tokenizer } from '../../src/data/tokenizer.ts';
+import { splitWords, WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import { UserError } from '../../src/errors.ts';
 import { brokenFacts } from './facts.ts';
 
@@ -110,7 +110,7 @@ describe.skipIf(published.length === 0)(
     });
 
     it("encodes without an unknown token under the generator's vocabulary, and decodes to itself", () => {
-      const tokenizer = Tokenizer.fromWords(prosqaWords());
+      const tokenizer = WordTokenizer.fromWords(prosqaWords());
       expect(tokenizer.size).toBe(62 + 7);
       for (const { question, steps, answer } of published) {
         for (const text of [question, ...steps, answer]) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { pointerKey, pointerSample, pointerWords } from '../../src/data/pointer.ts';
 import { prosqaMiniSample, prosqaMiniWords } from '../../src/data/prosqa-mini.ts';
 import { TASKS, type TaskName } from '../../src/data/tasks.ts';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import { UserError } from '../../src/errors.ts';
 
 const indices = Array.from({ length: 500 }, (_, index) => index);
@@ -103,7 +103,7 @@ describe('every task', () => {
 
   it.each(Object.keys(TASKS) as TaskName[])('%s: vocabulary covers the text, samples are pure', name => {
     const task = TASKS[name];
-    const tokenizer = Tokenizer.fromWords(task.words(options[name]));
+    const tokenizer = WordTokenizer.fromWords(task.words(options[name]));
     for (const index of indices.slice(0, 100)) {
       const sample = task.sample(4, index, options[name]);
       expect(task.sample(4, index, options[name])).toEqual(sample);

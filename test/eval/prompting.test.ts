@@ -1,12 +1,12 @@
 // How a model of each mode is asked, by what its config says or does not say.
 import { describe, expect, it } from 'vitest';
 import { MODES, type Mode } from '../../src/data/curriculum.ts';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import { type AskingFlags, askingOf, promptFor } from '../../src/eval/prompting.ts';
 import { formatConfig, type ModelConfig, parseConfig, type Reasoning } from '../../src/model/config.ts';
 import { configFor } from '../../src/train/setup.ts';
 
-const tokenizer = Tokenizer.fromWords(['a', 'b', '?']);
+const tokenizer = WordTokenizer.fromWords(['a', 'b', '?']);
 const plain = configFor(tokenizer, { width: 8, heads: 1, layers: 1 }, 24);
 const trainedIn = (mode: string, changes: Partial<Reasoning> = {}): ModelConfig => ({
   ...plain,

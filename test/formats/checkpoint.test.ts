@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { elements, parameterShapes, parseConfig } from '../../src/model/config.ts';
 import { readModel, writeModel } from '../../src/model/folder.ts';
-import { decodeSafetensors, encodeSafetensors } from '../../src/model/safetensors.ts';
+import { encodeSafetensors } from '../../src/model/safetensors.ts';
 import {
   type Checkpoint,
   latestCheckpoint,
@@ -9,6 +9,7 @@ import {
   writeCheckpoint,
 } from '../../src/train/checkpoint.ts';
 import { resolveOptions } from '../../src/train/options.ts';
+import { decodeSafetensors } from './decode.ts';
 import { userError } from './expect-error.ts';
 import { memoryFiles } from './memory-files.ts';
 
@@ -74,9 +75,8 @@ describe('checkpoint', () => {
     const { weights, tokenizer } = await checkpoint(1);
     await writeModel(files, 'run/final', { config, weights, tokenizer });
     expect(await files.list('run/final')).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
-    expect(decodeSafetensors(await files.read('run/final/model.safetensors'), 'm').metadata).toEqual({
-      format: 'pt',
-    });
+    const bytes = await files.read('run/final/model.safetensors');
+    expect((await decodeSafetensors(bytes, 'm')).metadata).toEqual({ format: 'pt' });
     expect(await readModel(files, 'run/final')).toEqual({ config, weights, tokenizer });
   });
 

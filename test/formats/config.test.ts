@@ -91,8 +91,9 @@ describe('config.json', () => {
         inner: count,
         epsilon: fc.double({ min: 1e-12, max: 0.1, noNaN: true }),
         latent: fc.boolean(),
+        own: fc.boolean(),
       })
-      .map(({ vocabSize, positions, heads, head, layers, inner, epsilon, latent }) => ({
+      .map(({ vocabSize, positions, heads, head, layers, inner, epsilon, latent, own }) => ({
         vocabSize,
         positions,
         width: heads * head,
@@ -100,6 +101,7 @@ describe('config.json', () => {
         heads,
         inner,
         layerNormEpsilon: epsilon,
+        ...(own && { ownHead: true as const }),
         bosTokenId: undefined,
         eosTokenId: vocabSize - 1,
         padTokenId: 0,
@@ -159,7 +161,7 @@ describe('config.json', () => {
     [{ n_ctx: 512 }, 'n_ctx 512 differs from n_positions 1024'],
     [{ activation_function: 'relu' }, 'activation_function is "relu", only "gelu_new" is supported'],
     [{ model_type: 'llama' }, 'model_type is "llama", only "gpt2" is supported'],
-    [{ tie_word_embeddings: false }, 'tie_word_embeddings is false, only true is supported'],
+    [{ tie_word_embeddings: 'no' }, 'tie_word_embeddings must be true or false, got "no"'],
     [
       { scale_attn_by_inverse_layer_idx: true },
       'scale_attn_by_inverse_layer_idx is true, only false is supported',

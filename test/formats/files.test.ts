@@ -29,6 +29,19 @@ describe('files on disk', () => {
     expect(await files.exists(path)).toBe(false);
   });
 
+  it('reads a file in parts, and writes parts one after the other', async () => {
+    const path = join(root, 'parts');
+    await files.writeAtomic(path, [Uint8Array.of(1, 2, 3), new Uint8Array(0), Uint8Array.of(4, 5)]);
+    const file = await files.open(path);
+    expect(file.size).toBe(5);
+    expect(await file.read(1, 4)).toEqual(Uint8Array.of(2, 3, 4));
+    expect(await file.read(5, 5)).toEqual(new Uint8Array(0));
+    await files.writeAtomic(path, 'abc');
+    expect(await userError(() => file.read(1, 5))).toBe(`${path}: ends at byte 3, it was longer before`);
+    await files.remove(path);
+    expect(await userError(() => file.read(0, 1))).toBe(`${path}: no such file or folder`);
+  });
+
   it('replaces a folder whole, over the remains of a killed attempt', async () => {
     const path = join(root, 'checkpoints', '10');
     await mkdir(`${path}.partial`, { recursive: true });
@@ -76,6 +89,8 @@ describe('files on disk', () => {
       [() => files.read(missing), `${missing}: no such file or folder`],
       [() => files.read(root), `${root}: is a folder, expected a file`],
       [() => files.read(under), `${under}: no such file or folder`],
+      [() => files.open(missing), `${missing}: no such file or folder`],
+      [() => files.open(root), `${root}: is a folder, expected a file`],
       [() => files.readText(file), `${file}: not a text file (its bytes are not UTF-8)`],
       [() => files.list(missing), `${missing}: no such file or folder`],
       [() => files.list(file), `${file}: no such file or folder`],

@@ -1,11 +1,13 @@
 // The Files interface over a Map: tests of formats need no disk.
 import { UserError } from '../../src/errors.ts';
-import type { Files } from '../../src/files.ts';
+import { type Content, type Files, openBytes } from '../../src/files.ts';
 
 /** `entries` maps paths to bytes; folders exist by their files. */
 export function memoryFiles(entries: Map<string, Uint8Array> = new Map()): Files {
-  const bytes = (content: Uint8Array | string) =>
-    typeof content === 'string' ? new TextEncoder().encode(content) : content;
+  const bytes = (content: Content): Uint8Array => {
+    if (typeof content === 'string') return new TextEncoder().encode(content);
+    return content instanceof Uint8Array ? content : new Uint8Array(Buffer.concat(content));
+  };
   const inside = (path: string) => [...entries.keys()].filter(key => key.startsWith(`${path}/`));
   const files: Files = {
     async read(path) {
@@ -13,6 +15,7 @@ export function memoryFiles(entries: Map<string, Uint8Array> = new Map()): Files
       if (found === undefined) throw new UserError(`${path}: no such file or folder`);
       return found;
     },
+    open: async path => openBytes(await files.read(path)),
     readText: async path => new TextDecoder().decode(await files.read(path)),
     async writeAtomic(path, content) {
       entries.set(path, bytes(content));

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { openBytes } from '../../src/files.ts';
 import { elements, type ModelConfig, parameterShapes, parseConfig } from '../../src/model/config.ts';
-import { decodeSafetensors, encodeSafetensors, type StoredTensor } from '../../src/model/safetensors.ts';
+import { encodeSafetensors, openSafetensors, type StoredTensor } from '../../src/model/safetensors.ts';
 import { weightsFor } from '../../src/model/weights.ts';
+import { decodeSafetensors } from './decode.ts';
 import { userError } from './expect-error.ts';
 
 /** A file from its parts, for files that our own writer would not write. */
@@ -35,16 +37,16 @@ const tensor: fc.Arbitrary<StoredTensor> = fc
   });
 
 describe('safetensors', () => {
-  it('round-trips any tensors and metadata bit for bit, at any alignment of the bytes', () => {
+  it('round-trips any tensors and metadata bit for bit, at any alignment of the bytes', async () => {
     const name = fc.string({ minLength: 1 }).filter(n => n !== '__metadata__');
     const named = fc.uniqueArray(fc.tuple(name, tensor), { selector: ([n]) => n, maxLength: 6 });
     const metadata = fc.dictionary(fc.string(), fc.string(), { maxKeys: 3 });
-    fc.assert(
-      fc.property(named, metadata, fc.integer({ min: 0, max: 7 }), (tensors, meta, shift) => {
+    await fc.assert(
+      fc.asyncProperty(named, metadata, fc.integer({ min: 0, max: 7 }), async (tensors, meta, shift) => {
         const bytes = encodeSafetensors(tensors, meta);
         const moved = new Uint8Array(bytes.length + shift);
         moved.set(bytes, shift);
-        const back = decode(moved.subarray(shift));
+        const back = await decode(moved.subarray(shift));
         expect({ ...back.metadata }).toEqual({ ...meta });
         expect([...back.tensors.keys()].sort()).toEqual(tensors.map(([n]) => n).sort());
         for (const [n, { shape, data }] of tensors) {
@@ -58,7 +60,7 @@ describe('safetensors', () => {
     );
   });
 
-  it('starts data on a multiple of 8, keeps the order and reads its own files without a copy', () => {
+  it('starts data on a multiple of 8, keeps the order and reads its own files without a copy', async () => {
     const bytes = encodeSafetensors([
       ['b', { shape: [3], data: Float32Array.of(1, 2, 3) }],
       ['a', { shape: [], data: Float32Array.of(4) }],
@@ -66,12 +68,12 @@ describe('safetensors', () => {
     const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
     expect(length % 8).toBe(0);
     expect(bytes.length).toBe(8 + length + 16);
-    const { tensors } = decode(bytes);
+    const { tensors } = await decode(bytes);
     expect([...tensors.keys()]).toEqual(['b', 'a']);
     expect(tensors.get('b')!.data.buffer).toBe(bytes.buffer);
   });
 
-  it('widens F16, BF16 and F64 to float32, special values included', () => {
+  it('widens F16, BF16 and F64 to float32, special values included', async () => {
     const half = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7bff, 0x7c00, 0xfc00, 0x8000, 0x3555);
     const header = {
       h: entry('F16', [8], 0, 16),
@@ -82,7 +84,7 @@ describe('safetensors', () => {
     data.set(raw(half));
     data.set(raw(Uint16Array.of(0x3f80, 0xc049)), 16);
     data.set(raw(Float64Array.of(Math.PI) as unknown as Float32Array), 20);
-    const { tensors } = decode(file(header, data));
+    const { tensors } = await decode(file(header, data));
     expect([...(tensors.get('h')!.data as Float32Array)]).toEqual([
       1,
       -2,
@@ -95,8 +97,27 @@ describe('safetensors', () => {
     ]);
     expect([...(tensors.get('b')!.data as Float32Array)]).toEqual([1, -3.140625]);
     expect([...(tensors.get('d')!.data as Float32Array)]).toEqual([Math.fround(Math.PI)]);
-    const nan = decode(file({ n: entry('F16', [1], 0, 2) }, Uint8Array.of(1, 0x7e)));
+    const nan = await decode(file({ n: entry('F16', [1], 0, 2) }, Uint8Array.of(1, 0x7e)));
     expect(nan.tensors.get('n')!.data[0]).toBeNaN();
+  });
+
+  it('widens every 16-bit pattern to what Node makes of it, also at odd addresses', async () => {
+    const all = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits);
+    const header = {
+      odd: entry('U8', [1], 0, 1),
+      h: entry('F16', [2 ** 16], 1, 1 + 2 ** 17),
+      b: entry('BF16', [2 ** 16], 1 + 2 ** 17, 1 + 2 ** 18),
+    };
+    const data = new Uint8Array(1 + 2 ** 18);
+    data.set(raw(all), 1);
+    data.set(raw(all), 1 + 2 ** 17);
+    const { tensors } = await decode(file(header, data));
+    const view = new DataView(data.buffer);
+    const half = Float32Array.from(all, (_, i) => view.getFloat16(1 + 2 * i, true));
+    expect(tensors.get('h')!.data).toEqual(half);
+    const upper = new Uint8Array(4 * 2 ** 16);
+    for (const [i, bits] of all.entries()) new DataView(upper.buffer).setUint16(4 * i + 2, bits, true);
+    expect(tensors.get('b')!.data).toEqual(new Float32Array(upper.buffer));
   });
 
   it.each([
@@ -163,7 +184,7 @@ describe('safetensors', () => {
         const bytes = good.slice();
         for (const [at, value] of changes) bytes[at] = value;
         try {
-          decode(bytes);
+          await decode(bytes);
         } catch {
           await userError(() => decode(bytes));
         }
@@ -205,16 +226,21 @@ describe('weightsFor', () => {
         { shape, data: new Float32Array(elements(shape)).fill(i) },
       ]),
     );
-  const weights = (tensors: Map<string, StoredTensor>) => weightsFor(config, tensors, 'm.safetensors');
+  /** By way of a file, with the config given. */
+  const weights = async (tensors: Map<string, StoredTensor>, change = {}) => {
+    const bytes = encodeSafetensors(tensors);
+    const opened = await openSafetensors(openBytes(bytes), 'm.safetensors');
+    return weightsFor({ ...config, ...change }, opened.tensors, 'm.safetensors');
+  };
 
-  it('takes names with and without prefix, in any order, and skips masks and a copy of the tied head', () => {
+  it('takes names with and without prefix, in any order, and skips masks and a copy of the tied head', async () => {
     const bare = new Map([...all(name => name.replace('transformer.', ''))].reverse());
     bare.set('h.0.attn.bias', { shape: [1, 1, 4, 4], data: new Uint8Array(16) });
     bare.set('h.0.attn.masked_bias', { shape: [], data: Float32Array.of(-1e4) });
     bare.set('lm_head.weight', bare.get('wte.weight')!);
-    const found = weights(bare);
+    const found = await weights(bare);
     expect([...found.keys()]).toEqual(shapes.map(([name]) => name));
-    expect(found).toEqual(weights(all()));
+    expect(found).toEqual(await weights(all()));
   });
 
   const change = (edit: (tensors: Map<string, StoredTensor>) => void) => {
@@ -245,7 +271,24 @@ describe('weightsFor', () => {
     expect(
       await change(t => t.set('lm_head.weight', { shape: [5, 4], data: new Float32Array(20).fill(9) })),
     ).toBe(
-      'm.safetensors: lm_head.weight differs from transformer.wte.weight, only tied heads are supported',
+      'm.safetensors: lm_head.weight differs from transformer.wte.weight: config.json must say "tie_word_embeddings": false',
     );
+  });
+
+  it('takes a head of its own where the config says so, and then needs it', async () => {
+    const head = new Float32Array(20).fill(9);
+    const found = await weights(all().set('lm_head.weight', { shape: [5, 4], data: head }), {
+      ownHead: true,
+    });
+    expect([...found.keys()]).toEqual([...shapes.map(([name]) => name), 'lm_head.weight']);
+    expect(found.get('lm_head.weight')).toEqual(head);
+    expect(await userError(() => weights(all(), { ownHead: true }))).toBe(
+      'm.safetensors: lacks lm_head.weight',
+    );
+    const short = all().set('lm_head.weight', { shape: [4, 4], data: new Float32Array(16) });
+    for (const change of [{}, { ownHead: true }])
+      expect(await userError(() => weights(short, change))).toBe(
+        'm.safetensors: lm_head.weight has shape [4, 4], config.json says [5, 4]',
+      );
   });
 });

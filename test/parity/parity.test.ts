@@ -116,24 +116,23 @@ describe('windows', () => {
 describe('against the float64 reference', () => {
   // One width throughout: shapes of rows are what varies here, and a new head width compiles new kernels.
   const path = 'config.json';
-  const config = parseConfig(
-    JSON.stringify({
-      n_layer: 2,
-      n_embd: 24,
-      n_head: 3,
-      vocab_size: 11,
-      n_positions: 40,
-      latent_token_id: 4,
-    }),
-    path,
-  );
+  const json = {
+    n_layer: 2,
+    n_embd: 24,
+    n_head: 3,
+    vocab_size: 11,
+    n_positions: 40,
+    latent_token_id: 4,
+  };
+  const tied = parseConfig(JSON.stringify(json), path);
+  const untied = parseConfig(JSON.stringify({ ...json, tie_word_embeddings: false }), path);
   const rows = (latents: fc.Arbitrary<number>, count = { minLength: 1, maxLength: 5 }) =>
     fc.array(
       fc.record({ question: fc.integer({ min: 0, max: 9 }), latents, text: fc.integer({ min: 1, max: 9 }) }),
       count,
     );
 
-  async function check(plan: RowPlan[], seed: number, window: Window): Promise<void> {
+  async function check(plan: RowPlan[], seed: number, window: Window, config = tied): Promise<void> {
     const random = uniform(seed);
     const model = randomModel(referenceConfig(config), random);
     const batch: ReferenceBatch = randomBatch(model.config, plan, random);
@@ -154,6 +153,12 @@ describe('against the float64 reference', () => {
     const mixed = rows(fc.integer({ min: 0, max: 5 }));
     const property = fc.asyncProperty(mixed, fc.nat(), (plan, seed) => check(plan, seed, 'full'));
     await fc.assert(property, { seed: 1, numRuns: 15 });
+  });
+
+  test('a head with weights of its own', async () => {
+    const mixed = rows(fc.integer({ min: 0, max: 5 }));
+    const property = fc.asyncProperty(mixed, fc.nat(), (plan, seed) => check(plan, seed, 'full', untied));
+    await fc.assert(property, { seed: 5, numRuns: 6 });
   });
 
   test('equal latent counts, any window', async () => {

@@ -4,7 +4,7 @@ import { type Row, UNLABELLED } from '../../src/data/batch.ts';
 import { rowOf } from '../../src/data/curriculum.ts';
 import { generatedSource } from '../../src/data/source.ts';
 import { TASKS } from '../../src/data/tasks.ts';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import type { TrainOptions } from '../../src/train/option-table.ts';
 import { lastStage } from '../../src/train/schedule.ts';
 import { mostReasoning } from '../../src/train/setup.ts';
@@ -46,7 +46,7 @@ const MEASURED = 200;
 /** Mean lengths of a preset's rows at its last stage, and the vocabulary of its task. */
 export function presetRows(options: TrainOptions): { form: RowForm; vocabulary: number } {
   const { task, nodes, hops, maxEdges, mode } = options;
-  const tokenizer = Tokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }));
+  const tokenizer = WordTokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }));
   const source = generatedSource(task, { nodes, hops, maxEdges }, options.seed, 'train');
   const samples = Array.from({ length: MEASURED }, (_, i) => source.at(i));
   const stage = lastStage(mode, options, mostReasoning(samples, tokenizer));

@@ -3,9 +3,11 @@
 
 import { FORMS, promptOf, silentColumns } from '../../data/curriculum.ts';
 import { UserError } from '../../errors.ts';
+import { type ControlName, overAll } from '../../eval/control.ts';
 import { type Outcome, topTokens } from '../../eval/evaluate.ts';
 import { askingOf } from '../../eval/prompting.ts';
 import { Reasoner } from '../../eval/reasoner.ts';
+import { openBytes } from '../../files.ts';
 import { adapterName, describeLimits } from '../../gpu/describe.ts';
 import type { Gpu } from '../../gpu/gpu.ts';
 import { parameterCount } from '../../model/config.ts';
@@ -19,7 +21,6 @@ import type {
   Reply,
   Requests,
   Score,
-  Treatment,
 } from './protocol.ts';
 
 /** Rows at once. */
@@ -94,7 +95,7 @@ export class Engine {
     const { sample, solvable } = needs.question;
     const compiledBefore = gpu.compiled;
     const begun = performance.now();
-    const samples = needs.treatment === 'shuffle' ? [sample, needs.other] : [sample];
+    const samples = needs.control === 'shuffle' ? [sample, needs.other] : [sample];
     const { outcomes } = await reasoner.evaluate(
       samples,
       { ...settings(reasoner, needs), thoughts: true },
@@ -141,13 +142,13 @@ export class Engine {
 
 function settings(
   reasoner: Reasoner,
-  { thoughts, treatment }: { thoughts?: number; treatment: Treatment },
+  { thoughts, control }: { thoughts?: number; control: ControlName },
 ): Parameters<Reasoner['evaluate']>[1] {
   const thinks = FORMS[reasoner.asking().mode].instead === 'latents';
   return {
     batch: BATCH,
     ...(thinks && thoughts !== undefined && { latents: thoughts }),
-    ...(thinks && (treatment === 'remove' ? { removeLatents: true } : { tamper: treatment })),
+    ...(thinks && thoughts !== 0 && { control: overAll(control) }),
   };
 }
 
@@ -155,7 +156,8 @@ function settings(
 function folderOf(bytes: ModelBytes): Parameters<typeof readModel>[0] {
   const isConfig = (path: string): boolean => path.endsWith(MODEL_FILES.config);
   return {
-    read: async () => bytes.weights,
+    exists: async path => Object.values<string>(MODEL_FILES).some(name => path.endsWith(`/${name}`)),
+    open: async () => openBytes(bytes.weights),
     readText: async path => (isConfig(path) ? bytes.config : bytes.tokenizer),
   };
 }
@@ -177,7 +179,7 @@ function columnsOf(
     const thought = t - prompt.latentStart;
     if (prompt.latents === 0 || thought < 0 || thought >= prompt.latents)
       return [{ kind: isMarker(id) ? 'marker' : 'question', text: tokenizer.decode([id]) }];
-    if (flags.removeLatents) return [];
+    if (needs.control === 'no-latent') return [];
     return [{ kind: 'latent', text: topTokens(thoughts[thought]!, tokenizer, 1)[0]!.token }];
   });
   return [...asked, ...tokens.map((id): Column => ({ kind: 'written', text: tokenizer.decode([id]) }))];
@@ -185,7 +187,7 @@ function columnsOf(
 
 function answerOf({ tokenizer }: Reasoner, { tokens }: Outcome): string {
   const marker = tokens.lastIndexOf(tokenizer.marker);
-  return marker < 0 ? '' : tokenizer.decode(tokens.slice(marker + 1));
+  return marker < 0 ? '' : tokenizer.decode(tokens.slice(marker + 1)).trim();
 }
 
 function memoryOf({ pool }: Gpu): Memory {

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RESERVED, splitWords, Tokenizer } from '../../src/data/tokenizer.ts';
+import { RESERVED, splitWords, WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import { UserError } from '../../src/errors.ts';
 
 const words = ['Tom', 'is', 'a', 'lempus', '.', '?', 'Is', 'or', 'Every', '7', 'naïve', '数', '$'];
-const tokenizer = Tokenizer.fromWords(words);
+const tokenizer = WordTokenizer.fromWords(words);
 
 describe('splitWords', () => {
   it.each([
@@ -41,16 +41,16 @@ describe('Tokenizer', () => {
       { question: 'Is b a?', steps: ['b a.'], answer: 'a' },
       { question: 'c', steps: [], answer: '### d' },
     ];
-    const built = Tokenizer.fromSamples(samples);
+    const built = WordTokenizer.fromSamples(samples);
     expect(built.words).toEqual([...RESERVED, '.', '?', 'Is', 'a', 'b', 'c', 'd']);
-    expect(Tokenizer.fromSamples(samples.toReversed()).words).toEqual(built.words);
+    expect(WordTokenizer.fromSamples(samples.toReversed()).words).toEqual(built.words);
   });
 
   it('refuses a vocabulary that it could not split into', () => {
-    expect(() => Tokenizer.fromWords(['a b'])).toThrow(/2 words/);
-    expect(() => Tokenizer.fromWords(['a.'])).toThrow(/2 words/);
-    expect(() => new Tokenizer(['a', 'b'])).toThrow(/reserved token <pad>/);
-    expect(() => new Tokenizer([...RESERVED, 'a', 'a'])).toThrow(/twice/);
+    expect(() => WordTokenizer.fromWords(['a b'])).toThrow(/2 words/);
+    expect(() => WordTokenizer.fromWords(['a.'])).toThrow(/2 words/);
+    expect(() => new WordTokenizer(['a', 'b'])).toThrow(/reserved token <pad>/);
+    expect(() => new WordTokenizer([...RESERVED, 'a', 'a'])).toThrow(/twice/);
   });
 
   it('encodes what it decoded to the same tokens', () => {
@@ -89,16 +89,22 @@ describe('tokenizer.json', () => {
   const file = JSON.parse(text);
 
   it('round-trips', () => {
-    expect(Tokenizer.fromJson(text, 't').words).toEqual(tokenizer.words);
-    expect(Tokenizer.fromJson(text, 't').toJson()).toBe(text);
-    const odd = Tokenizer.fromWords(['__proto__'.replaceAll('_', 'x'), 'constructor', '10', '9', 'toString']);
-    expect(Tokenizer.fromJson(odd.toJson(), 't').words).toEqual(odd.words);
+    expect(WordTokenizer.fromJson(text, 't').words).toEqual(tokenizer.words);
+    expect(WordTokenizer.fromJson(text, 't').toJson()).toBe(text);
+    const odd = WordTokenizer.fromWords([
+      '__proto__'.replaceAll('_', 'x'),
+      'constructor',
+      '10',
+      '9',
+      'toString',
+    ]);
+    expect(WordTokenizer.fromJson(odd.toJson(), 't').words).toEqual(odd.words);
     expect(odd.encode('hasOwnProperty')).toEqual([odd.unknown]);
   });
 
   it('reads a vocabulary whose reserved tokens lie elsewhere', () => {
-    const moved = new Tokenizer(['a', ...RESERVED.toReversed(), 'b']);
-    const read = Tokenizer.fromJson(moved.toJson(), 't');
+    const moved = new WordTokenizer(['a', ...RESERVED.toReversed(), 'b']);
+    const read = WordTokenizer.fromJson(moved.toJson(), 't');
     expect(read.words).toEqual(moved.words);
     expect(read.pad).toBe(7);
   });
@@ -124,7 +130,10 @@ describe('tokenizer.json', () => {
     [text.slice(0, 100), 'not valid JSON'],
     ['[]', 'expected a JSON object, got []'],
     ['{}', '"model" is missing'],
-    [changed(f => (f.model.type = 'BPE')), '"model.type" is "BPE", only "WordLevel" can be read'],
+    [
+      changed(f => (f.model.type = 'BPE')),
+      '"model.type" is "BPE", only "WordLevel" and byte-level "BPE" can be read',
+    ],
     [changed(f => (f.pre_tokenizer = { type: 'Whitespace' })), '"pre_tokenizer" splits text in another way'],
     [changed(f => (f.model.vocab = null)), '"model.vocab" is missing'],
     [changed(f => (f.model.vocab.Tom = 'x')), '"model.vocab" gives "Tom" the id "x", expected 0 to 19'],
@@ -140,7 +149,7 @@ describe('tokenizer.json', () => {
   ])('refuses a broken file (%#)', (broken, part) => {
     let message = 'no error';
     try {
-      Tokenizer.fromJson(broken, 'tokenizer.json');
+      WordTokenizer.fromJson(broken, 'tokenizer.json');
     } catch (error) {
       expect(error).toBeInstanceOf(UserError);
       message = (error as Error).message;

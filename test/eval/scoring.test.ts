@@ -1,0 +1,43 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { afterMark, isRight } from '../../src/eval/scoring.ts';
+
+describe('isRight', () => {
+  it.each([
+    ['18', '18', true, true],
+    [' 18 ', '18', true, true],
+    ['18.0', '18', false, true],
+    ['1,000', '1000', false, true],
+    ['1000', '1,000', false, true],
+    ['# 18', '18', false, true],
+    ['17 #### 18', '18', false, true],
+    ['-.5', '-0.50', false, true],
+    ['+3', '3', false, true],
+    ['18 eggs', '18', false, false],
+    ['', '0', false, false],
+    ['1e1', '10', false, false],
+    ['0x12', '18', false, false],
+    ['181', '18', false, false],
+    ['True', 'True', true, true],
+    ['True', 'False', false, false],
+    ['Tom is a lempus.', 'Tom is a lempus.', true, true],
+  ])('%j for %j: as text %s, as number %s', (written, answer, text, number) => {
+    expect(isRight(written, answer, 'text')).toBe(text);
+    expect(isRight(written, answer, 'number')).toBe(number);
+  });
+
+  it('knows every number in its usual ways of writing', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -1e9, max: 1e9 }), fc.integer({ min: -1e9, max: 1e9 }), (a, b) => {
+        for (const written of [String(a), a.toLocaleString('en-US'), `${a}.00`, `so ## ${a}`])
+          expect(isRight(written, String(b), 'number'), written).toBe(a === b);
+        expect(isRight(`${a.toLocaleString('en-US')}.`, String(a), 'number')).toBe(true);
+      }),
+    );
+  });
+});
+
+it('afterMark takes all where there is no mark', () => {
+  expect(afterMark(' 1,2 ')).toBe('12');
+  expect(afterMark('a # b # c, d')).toBe('c d');
+});
