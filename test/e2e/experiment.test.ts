@@ -313,7 +313,7 @@ describe.concurrent('is refused in one line, with nothing changed', () => {
 });
 
 test('lists experiments, and the cells of one', async () => {
-  expect(await succeed(EXPERIMENT, [])).toMatch(/^bptt +.*\?\n +\d+ arms × 3 seeds, about .* on llvmpipe\n/);
+  expect(await succeed(EXPERIMENT, [])).toMatch(/^modes +.*\?\n +\d+ arms × 3 seeds, about .* on llvmpipe\n/);
   const lines = (await succeed(EXPERIMENT, into(whole, '--list'))).split('\n');
   expect(lines[0]).toMatch(new RegExp(`^${cells[0]!.id}  pretrained, seed 0 +done in `));
   expect(lines[3]).toBe(`  node train.ts ${cells[1]!.flags.join(' ')} --init ${cells[0]!.id}/final`);

@@ -20,7 +20,7 @@ const arms: Arm[] = [
     (feedback): Arm => ({
       name: `graph: ${feedback}`,
       factors: { task: 'graph', feedback },
-      minutes: 7,
+      minutes: 4.3,
       work: search({ mode: 'coconut', feedback }),
     }),
   ),

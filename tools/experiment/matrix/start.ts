@@ -26,11 +26,11 @@ const arms: Arm[] = [
       ]),
     }),
   ),
-  { name: 'graph: both', factors: { task: 'graph' }, minutes: 7, work: search({ mode: 'coconut' }) },
+  { name: 'graph: both', factors: { task: 'graph' }, minutes: 4.3, work: search({ mode: 'coconut' }) },
   {
     name: 'graph: neither',
     factors: { task: 'graph' },
-    minutes: 7,
+    minutes: 4.3,
     work: search({ mode: 'coconut', initScale: 'gpt2', endMarker: 'always' }),
   },
 ];

@@ -16,7 +16,7 @@ const arms: Arm[] = [
   ...(['coconut', 'no-curriculum'] as const).map(
     (mode): Arm => ({ name: mode, factors: { part: 'modes' }, minutes: 1.2, work: pointer({ mode }) }),
   ),
-  { name: 'graph: coconut', factors: { part: 'modes' }, minutes: 7, work: search({ mode: 'coconut' }) },
+  { name: 'graph: coconut', factors: { part: 'modes' }, minutes: 4.3, work: search({ mode: 'coconut' }) },
   ...SHAPES.map(
     ({ layers, width }): Arm => ({
       name: `${layers} × ${width}`,
