@@ -6,6 +6,7 @@ import { describe, expect, it, test } from 'vitest';
 import { type Cell, cellsOf, type TrainingCell, withPrerequisites } from '../../tools/experiment/cell.ts';
 import type { Experiment } from '../../tools/experiment/experiment.ts';
 import { EXPERIMENTS } from '../../tools/experiment/matrix/index.ts';
+import { WIDTH, widthOf } from '../../tools/experiment/svg.ts';
 import { run, scratch } from '../e2e/child.ts';
 
 const MATRIX = join(import.meta.dirname, '..', '..', 'tools', 'experiment', 'matrix');
@@ -50,6 +51,11 @@ describe.each(EXPERIMENTS)('$name', experiment => {
     // Prerequisites are told from arms by their names.
     const all = withPrerequisites(cells);
     expect(new Set(all.map(({ arm, seed }) => `${arm} ${seed}`)).size).toBe(all.length);
+  });
+
+  it('has titles that fit on their plots', () => {
+    for (const { plots } of sections)
+      for (const { title } of plots) expect(widthOf(title, 14), title).toBeLessThan(WIDTH - 32);
   });
 
   it('has plots of different files', () => {

@@ -67,7 +67,7 @@ function sectionText(
     ...shown.map(figure => summaryOf(figure, records)),
   ]);
   const head = ['arm', 'seeds', ...shown.map(figure => figure.name)];
-  return [`## ${title}`, text ?? '', ...images, table(head, rows, 1)];
+  return [`## ${title}`, text ?? '', ...images, shown.length > 0 ? table(head, rows, 1) : ''];
 }
 
 /** A row a record, prerequisites too, with all figures that some section shows. */

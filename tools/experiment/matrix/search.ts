@@ -38,8 +38,8 @@ const arms: Arm[] = [
 const thinking = (arm: Arm): boolean => arm.name.endsWith('coconut');
 const masses = [
   ['reachable', 'nodes that the root reaches'],
-  ['frontier', 'nodes as many hops from the root as there are thoughts and one'],
-  ['optimal', 'those of them that lie on a shortest way to the target'],
+  ['frontier', 'the frontier, one hop further than the thoughts'],
+  ['optimal', 'nodes of the frontier on a shortest way to the target'],
 ] as const;
 
 export const search: Experiment = {
@@ -88,7 +88,7 @@ the rest of the path is to be written after k thoughts (arXiv 2412.06769, sectio
       text: 'Exact match of the answer after the rest of the path has been written, and classes of that path.',
       arms: thinking,
       figures: [
-        ...[0, 1, 2, 3].map(forcedMatch),
+        ...[0, 1, 2, 3, 4].map(forcedMatch),
         ...(['correct-path', 'longer-path', 'hallucination', 'wrong-target'] as const).flatMap(name =>
           [0, 1, 2].map(thoughts => classShare(name, thoughts)),
         ),
@@ -97,12 +97,13 @@ the rest of the path is to be written after k thoughts (arXiv 2412.06769, sectio
     },
     {
       title: 'Values of nodes',
+      text: 'While a step is still to be said. Dashed: what it would be were all nodes worth the same.',
       arms: thinking,
       figures: [],
       plots: masses.map(([mass, what]) => ({
         kind: 'lines',
         name: mass,
-        title: `Value on ${what}; dashed: were all nodes worth the same`,
+        title: `Value on ${what}`,
         x: 'thoughts',
         y: 'probability',
         top: 1,
