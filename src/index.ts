@@ -7,10 +7,11 @@ export { TASKS, type Task, type TaskName, type TaskOptions } from './data/tasks.
 export type { Tokenizer } from './data/tokenizer.ts';
 export { WordTokenizer } from './data/word-tokenizer.ts';
 export { UserError } from './errors.ts';
+export { CONTROLS, type Control, type ControlName, overAll } from './eval/control.ts';
 export { type Evaluation, evaluate, type Outcome, topTokens } from './eval/evaluate.ts';
-export { type Generated, type GenerateOptions, generate } from './eval/generate.ts';
+export { type Feed, type Generated, type GenerateOptions, generate } from './eval/generate.ts';
 export { type Answer, type AskOptions, Reasoner } from './eval/reasoner.ts';
-export { TAMPERS, type Tamper } from './eval/tamper.ts';
+export { type EvaluationReport, evaluationReport, reportText } from './eval/report.ts';
 export {
   GpuCompileError,
   GpuError,

@@ -18,6 +18,8 @@ import { embeddingCase } from './cases/embedding.ts';
 import { gatherRowsCase } from './cases/gather-rows.ts';
 import { geluCase } from './cases/gelu.ts';
 import { layernormCase } from './cases/layernorm.ts';
+import { lookupCase } from './cases/lookup.ts';
+import { softmaxCase } from './cases/softmax.ts';
 import { checkCase } from './check-case.ts';
 import { testGpu } from './device.ts';
 import { relativeError } from './numbers.ts';
@@ -36,6 +38,8 @@ describe('large tensors', () => {
     await checkCase(folding, embeddingCase, { V: 97, P: 31, M: 601, C: 7, row0: 3, fed: 103, masked: 1 }, 4);
     await checkCase(folding, gatherRowsCase, { M: 601, C: 7, R: 500 }, 5);
     await checkCase(folding, crossEntropyCase, { R: 301, V: 5 }, 7);
+    await checkCase(folding, lookupCase, { M: 301, V: 9, C: 7 }, 8);
+    await checkCase(folding, softmaxCase, { R: 151, V: 5 }, 9);
   });
 
   it('are bound in pieces where a binding cannot span them', async () => {
@@ -43,6 +47,8 @@ describe('large tensors', () => {
     await checkCase(narrow, embeddingCase, { V: 129, P: 9, M: 50, C: 16, row0: 2, fed: 7, masked: 0 }, 2);
     await checkCase(narrow, crossEntropyCase, { R: 150, V: 13 }, 3);
     await checkCase(narrow, geluCase, { M: 50, C: 61 }, 4);
+    await checkCase(narrow, lookupCase, { M: 30, V: 300, C: 5 }, 6);
+    await checkCase(narrow, softmaxCase, { R: 150, V: 13 }, 7);
     await checkCase(narrow, addCase, { M: 50, C: 61 }, 5);
   });
 });
@@ -76,6 +82,16 @@ describe.each(['thread', 'workgroup'] as const)('the %s form', form => {
     await fc.assert(
       fc.asyncProperty(row.dims, fc.nat(), (dims, seed) => checkCase(gpu, row, dims, seed)),
       { numRuns: 10, seed: 6 },
+    );
+    await checkCase(folding, row, { R: 23, V: 129 }, 1);
+  });
+
+  it('of softmax agrees with the reference', async () => {
+    const row = inForm(softmaxCase, form);
+    for (const [i, dims] of row.fixed.entries()) await checkCase(gpu, row, dims, i);
+    await fc.assert(
+      fc.asyncProperty(row.dims, fc.nat(), (dims, seed) => checkCase(gpu, row, dims, seed)),
+      { numRuns: 10, seed: 7 },
     );
     await checkCase(folding, row, { R: 23, V: 129 }, 1);
   });

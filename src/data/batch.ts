@@ -12,6 +12,8 @@ export interface Row {
   /** Index of the first latent, -1 without latents. Latent columns hold the latent token's id. */
   readonly latentStart: number;
   readonly latents: number;
+  /** Of each latent: the tokens of the reasoning step that it stands for, none where there is no such step. */
+  readonly steps?: readonly (readonly number[])[];
   /** Columns that hold the latent token too, but read it like any other: pauses, of which nothing is fed back. */
   readonly pauses?: { readonly start: number; readonly count: number };
 }
@@ -22,7 +24,7 @@ export function silentIn({ latents, pauses }: Prompt): number {
 }
 
 /** What comes before the text that the model is to write; a Row without labels. */
-export type Prompt = Omit<Row, 'labels'>;
+export type Prompt = Omit<Row, 'labels' | 'steps'>;
 
 export interface Batch {
   readonly B: number;
@@ -39,6 +41,8 @@ export interface Batch {
   readonly latentStart: number;
   /** [B] */
   readonly latents: Uint32Array;
+  /** [B], as the rows have them; undefined where none does. */
+  readonly steps?: readonly (readonly (readonly number[])[])[];
 }
 
 /**
@@ -109,7 +113,7 @@ function checkRow(row: Prompt, labels: number): void {
 }
 
 function place(
-  rows: readonly (Prompt & { readonly labels?: readonly number[] })[],
+  rows: readonly (Prompt & Partial<Pick<Row, 'labels' | 'steps'>>)[],
   first: readonly number[],
   T: number,
   padId: number,
@@ -138,5 +142,6 @@ function place(
     first: Uint32Array.from(first),
     latentStart: latentStart === -1 ? T : latentStart,
     latents: Uint32Array.from(rows, row => row.latents),
+    ...(rows.some(row => row.steps) && { steps: rows.map(row => row.steps ?? []) }),
   };
 }

@@ -1,13 +1,14 @@
 // Exact match on unseen samples: greedy generation, and the answer after the marker compared token by token.
-// Knows samples, rows and generation; knows no trainer and no report.
-import { collatePrompts, groupByLatents, type Prompt, silentIn } from '../data/batch.ts';
+// Knows samples, rows, generation and controls; knows no trainer and no report.
+import { collatePrompts, type Prompt, silentIn } from '../data/batch.ts';
 import { type CurriculumOptions, type Mode, promptOf, rowOf, withoutLatents } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { type Gpt, rowsThatFit } from '../model/gpt.ts';
+import { type Control, checkControl, controlFeed, NO_CONTROL } from './control.ts';
 import { generate } from './generate.ts';
+import { partsOf } from './parts.ts';
 import { isRight, type Scoring } from './scoring.ts';
-import type { Tamper } from './tamper.ts';
 
 export interface EvaluateOptions {
   readonly mode: Mode;
@@ -16,14 +17,10 @@ export interface EvaluateOptions {
   readonly curriculum: CurriculumOptions;
   /** Most rows generated at once; fewer where the device's binding limit asks for it. */
   readonly batch: number;
-  /**
-   * A control: the same prompts with their latents (or pauses) taken out, and the answer asked for at once: a model
-   * left alone would write its thoughts out instead and be right (0.99 of the time after one run). So where no written
-   * step is due the marker before the answer is part of the prompt, and only as much is read as the right text is long.
-   */
-  readonly removeLatents?: boolean;
-  /** A control: what is done to each thought before it is fed back. `shuffle` needs two samples at least. */
-  readonly tamper?: Tamper;
+  /** What is done to the thoughts; nothing by default. */
+  readonly control?: Control;
+  /** Of the control `noise`; 0 by default. */
+  readonly seed?: number;
   readonly thoughts?: boolean;
   /** When an answer is right; `text` by default. */
   readonly scoring?: Scoring;
@@ -37,6 +34,8 @@ export interface Outcome {
   /** Latents, or pauses in their place. */
   readonly latents: number;
   readonly correct: boolean;
+  /** Whether it was to write all steps of its reasoning, and not only those that thoughts have not replaced. */
+  readonly whole: boolean;
   /** Thought by thought, probabilities [V]; empty unless asked for. */
   readonly thoughts: readonly Float32Array[];
 }
@@ -50,64 +49,113 @@ export interface Evaluation {
   readonly secondsPerSample: number;
 }
 
-/** Evaluates `samples`; an answer counts when all of it, and nothing more, stands after the last marker. */
+/** A sample as a model is asked it. */
+export interface Ask {
+  readonly sample: Sample;
+  readonly prompt: Prompt;
+  /** The right text after the prompt: steps that are to be written, marker, answer, end token. */
+  readonly text: readonly number[];
+  /** What is put into the model's mouth, the beginning of `text`. */
+  readonly given: readonly number[];
+  /**
+   * Whether no more is read than the right text is long: a model that goes on after the answer is then as right as one
+   * that ends.
+   */
+  readonly cut: boolean;
+}
+
+/**
+ * Evaluates `samples`; an answer counts when all of it, and nothing more, stands after the last marker. Throws
+ * UserError where the control cannot be applied.
+ */
 export async function evaluate(
   model: Gpt,
   tokenizer: Tokenizer,
   samples: readonly Sample[],
   options: EvaluateOptions,
 ): Promise<Evaluation> {
+  const { mode, stage, curriculum, control = NO_CONTROL } = options;
+  const asks = samples.map((sample): Ask => {
+    const prompt = promptOf(sample, tokenizer, mode, stage, curriculum);
+    const text = rowOf(sample, tokenizer, mode, stage, curriculum).tokens.slice(prompt.tokens.length);
+    const ask = { sample, prompt, text, given: [], cut: false };
+    return control.control === 'no-latent' ? withoutThinking(ask, tokenizer) : ask;
+  });
+  return answer(model, tokenizer, asks, options);
+}
+
+/**
+ * The control `no-latent`: the same prompt with its latents (or pauses) taken out, and the answer asked for at once: a model left
+ * alone would write its thoughts out instead and be right (0.99 of the time after one run). So where no written step
+ * is due the marker before the answer is part of the prompt, and only as much is read as the right text is long.
+ */
+function withoutThinking({ sample, prompt, text }: Ask, tokenizer: Tokenizer): Ask {
+  const given = text[0] === tokenizer.marker ? [tokenizer.marker] : [];
+  return { sample, prompt: withoutLatents(prompt), text, given, cut: true };
+}
+
+export type AnswerOptions = Pick<EvaluateOptions, 'batch' | 'control' | 'seed' | 'thoughts' | 'scoring'>;
+
+/** What the model answers to each ask. */
+export async function answer(
+  model: Gpt,
+  tokenizer: Tokenizer,
+  asks: readonly Ask[],
+  { control = NO_CONTROL, seed = 0, thoughts = false, ...options }: AnswerOptions,
+): Promise<Evaluation> {
   const start = performance.now();
-  const { mode, stage, curriculum } = options;
-  const full = samples.map(sample => promptOf(sample, tokenizer, mode, stage, curriculum));
-  const texts = samples.map((sample, i) =>
-    rowOf(sample, tokenizer, mode, stage, curriculum).tokens.slice(full[i]!.tokens.length),
-  );
-  // What the control puts into the model's mouth.
-  const given = texts.map(text => (options.removeLatents && text[0] === tokenizer.marker ? [text[0]] : []));
-  const prompts = options.removeLatents
-    ? full.map((prompt, i) => {
-        const bare = withoutLatents(prompt);
-        return { ...bare, tokens: [...bare.tokens, ...given[i]!] };
-      })
-    : full;
+  const prompts = asks.map(({ prompt, given }) => ({ ...prompt, tokens: [...prompt.tokens, ...given] }));
+  if (control.control !== 'no-latent')
+    checkControl(control, Math.max(...prompts.map(({ latents }) => latents)), asks.length);
   // As long as the longest right text, and a few tokens more that show how a wrong one goes on.
-  const maxTokens = Math.max(...texts.map(text => text.length)) + 4;
+  const maxTokens = Math.max(...asks.map(({ text }) => text.length)) + 4;
   const longest = Math.max(...prompts.map(prompt => prompt.tokens.length)) + maxTokens;
   const batch = Math.min(options.batch, rowsThatFit(model.parameters.gpu, model.config, longest));
   const outcomes: Outcome[] = [];
   let written = 0;
-  for (const { rows, indices } of groupByLatents(prompts))
-    for (const [at, end] of evenParts(rows.length, batch)) {
-      const part: readonly Prompt[] = rows.slice(at, end);
-      const { thoughts = false, tamper = 'none' } = options;
-      const settings = { maxTokens, eos: tokenizer.eos, thoughts, tamper };
-      const made = await generate(model, collatePrompts(part, tokenizer.pad), settings);
-      for (const [i, generated] of made.tokens.entries()) {
-        const index = indices[at + i]!;
-        const sample = samples[index]!;
-        const tokens = [...given[index]!, ...generated];
-        const latents = silentIn(part[i]!);
-        written += generated.length + (made.ended[i] ? 1 : 0) + latents;
-        const correct = options.removeLatents
-          ? isAnswer(tokens.slice(0, texts[index]!.length - 1), sample, tokenizer, options.scoring)
-          : made.ended[i]! && isAnswer(tokens, sample, tokenizer, options.scoring);
-        outcomes[index] = { sample, tokens, latents, correct, thoughts: made.thoughts[i] ?? [] };
-      }
+  for (const part of partsOf(prompts, batch)) {
+    const company = control.control === 'shuffle' && part.length === 1 ? [companion(prompts, part[0]!)] : [];
+    const rows = [...part.map(index => prompts[index]!), ...company];
+    const feed = controlFeed(model, control, part, seed);
+    const settings = { maxTokens, eos: tokenizer.eos, thoughts, feed };
+    const made = await generate(model, collatePrompts(rows, tokenizer.pad), settings);
+    for (const [b, index] of part.entries()) {
+      const { sample, given, text, cut } = asks[index]!;
+      const tokens = [...given, ...made.tokens[b]!];
+      const latents = silentIn(prompts[index]!);
+      written += made.tokens[b]!.length + (made.ended[b] ? 1 : 0) + latents;
+      const correct = cut
+        ? isAnswer(tokens.slice(0, text.length - 1), sample, tokenizer, options.scoring)
+        : made.ended[b]! && isAnswer(tokens, sample, tokenizer, options.scoring);
+      const whole = writesAll(text, sample, tokenizer);
+      outcomes[index] = { sample, tokens, latents, correct, whole, thoughts: made.thoughts[b] ?? [] };
     }
+  }
   return {
     outcomes,
-    exactMatch: outcomes.filter(outcome => outcome.correct).length / samples.length,
-    tokensPerSample: written / samples.length,
-    secondsPerSample: (performance.now() - start) / 1000 / samples.length,
+    exactMatch: outcomes.filter(outcome => outcome.correct).length / asks.length,
+    tokensPerSample: written / asks.length,
+    secondsPerSample: (performance.now() - start) / 1000 / asks.length,
   };
 }
 
-/** Ranges that cut `count` rows into as few parts of at most `most` as there can be, as equal as can be. */
-function evenParts(count: number, most: number): [from: number, to: number][] {
-  const parts = Math.ceil(count / most);
-  const edge = (part: number): number => Math.floor((part * count) / parts);
-  return Array.from({ length: parts }, (_, part) => [edge(part), edge(part + 1)]);
+/** The shortest other prompt in the form of one that would stand alone in its batch: with its latents and their end. */
+function companion(prompts: readonly Prompt[], alone: number): Prompt {
+  const { tokens, latents, latentStart } = prompts[alone]!;
+  const questions = prompts.toSpliced(alone, 1).map(prompt => questionOf(prompt));
+  const question = questions.reduce((best, other) => (other.length < best.length ? other : best));
+  if (latents === 0) return { tokens: question, latents, latentStart };
+  return { tokens: [...question, ...tokens.slice(latentStart)], latents, latentStart: question.length };
+}
+
+function questionOf({ tokens, latents, latentStart }: Prompt): readonly number[] {
+  return latents === 0 ? tokens : tokens.slice(0, latentStart);
+}
+
+/** Whether a right text has all steps of the sample. */
+function writesAll(text: readonly number[], { steps }: Sample, tokenizer: Tokenizer): boolean {
+  const all = steps.reduce((sum, step) => sum + tokenizer.encodePart('step', step).length, 0);
+  return text.lastIndexOf(tokenizer.marker) >= all;
 }
 
 /** Whether the text after the last `###` is the sample's answer, whichever tokens it was written in. */

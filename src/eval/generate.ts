@@ -9,7 +9,12 @@ import { argmax, sample } from '../ops/sample.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
 import { Tape } from '../tape.ts';
 import { read, readU32, type Tensor, upload } from '../tensor.ts';
-import { type Tamper, tampered } from './tamper.ts';
+
+/**
+ * What is fed back: called as LatentRow.run calls its `feed`. A tensor other than the two that it is given is freed by
+ * whoever called.
+ */
+export type Feed = (fed: Tensor, thought: Tensor, index: number) => Tensor | undefined;
 
 export interface GenerateOptions {
   /** Most tokens written after the prompt, the end token included. */
@@ -25,8 +30,8 @@ export interface GenerateOptions {
   readonly thoughts?: boolean;
   /** Also return the logits of every token written. */
   readonly logits?: boolean;
-  /** What is done to each thought before it is fed back; `none` by default. */
-  readonly tamper?: Tamper;
+  /** What is fed back in the place of each thought; the thought itself by default. */
+  readonly feed?: Feed | undefined;
 }
 
 export interface Generated {
@@ -68,10 +73,9 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
       written.push(chosen);
       return chosen;
     };
-    const { tamper = 'none' } = options;
-    const feed = (thought: Tensor): Tensor | undefined => {
-      const fed = tampered(tape, model, thought, tamper);
-      return fed && fed !== thought ? row.own(fed) : fed;
+    const feed: Feed = (fed, thought, index) => {
+      const given = options.feed ? options.feed(fed, thought, index) : fed;
+      return given && given !== fed && given !== thought ? row.own(given) : given;
     };
     const plan = passes(T, latentStart, n, 'full').map(pass => ({ ...pass, recorded: false }));
     row.run(

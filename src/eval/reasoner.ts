@@ -8,11 +8,11 @@ import type { ModelConfig } from '../model/config.ts';
 import type { ModelFiles } from '../model/folder.ts';
 import { Gpt } from '../model/gpt.ts';
 import { Parameters } from '../model/parameters.ts';
+import { type Control, checkControl, controlFeed, NO_CONTROL } from './control.ts';
 import { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 import { generate } from './generate.ts';
 import { openModel } from './open.ts';
 import { type Asking, type AskingFlags, askingOf, checkSamples, promptFor } from './prompting.ts';
-import type { Tamper } from './tamper.ts';
 
 export interface AskOptions extends AskingFlags {
   /** Most tokens to write, the end token included; 64 by default. */
@@ -22,7 +22,8 @@ export interface AskOptions extends AskingFlags {
   /** Draw from the k likeliest only; 0 (the default) = all. */
   readonly topK?: number;
   readonly seed?: number;
-  readonly tamper?: Tamper;
+  /** What is done to the thoughts: `shuffle` and `no-latent` ask for `evaluate`. */
+  readonly control?: Control;
   /** Also give the logits of every token written. */
   readonly logits?: boolean;
 }
@@ -67,7 +68,10 @@ export class Reasoner {
   async ask(question: string, options: AskOptions = {}, where = 'the question'): Promise<Answer> {
     const { eos, pad } = this.tokenizer;
     const prompt = promptFor(question, this.tokenizer, this.config, this.asking(options), where);
-    const settings = { maxTokens: 64, ...options, eos, thoughts: true };
+    const { control = NO_CONTROL, seed = 0 } = options;
+    checkControl(control, prompt.latents, 1);
+    const feed = controlFeed(this.model, control, [0], seed);
+    const settings = { maxTokens: 64, ...options, eos, thoughts: true, feed };
     const made = await generate(this.model, collatePrompts([prompt], pad), settings);
     const tokens = made.tokens[0]!;
     return {

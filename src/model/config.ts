@@ -2,6 +2,7 @@
 // knows no file system, no weights and no device.
 import { UserError } from '../errors.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
+import { FEEDBACKS, isFeedback, isSchedule, PUBLISHED, type Recurrence, SCHEDULES } from './recurrence.ts';
 
 /** A GPT-2. Token ids are undefined where config.json does not give them. */
 export interface ModelConfig {
@@ -28,6 +29,8 @@ export interface ModelConfig {
   readonly endLatentId: number | undefined;
   /** How the model was trained to think; undefined where it was trained elsewhere. */
   readonly reasoning: Reasoning | undefined;
+  /** What is fed back, and when: `PUBLISHED` where there is none. A bridge is part of the parameters. */
+  readonly recurrence?: Recurrence | undefined;
 }
 
 /** What a prompt must hold for the model to think as it was trained to: the arguments of data/curriculum.ts. */
@@ -103,6 +106,7 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
     startLatentId: id('start_latent_id'),
     endLatentId: id('end_latent_id'),
     reasoning: reasoningFrom(json.reasoning, fileName),
+    recurrence: recurrenceFrom(json.reasoning, fileName),
   };
   const marks = [config.latentTokenId, config.startLatentId, config.endLatentId].filter(
     mark => mark !== undefined,
@@ -140,23 +144,47 @@ export function formatConfig(config: ModelConfig): string {
     latent_token_id: config.latentTokenId,
     start_latent_id: config.startLatentId,
     end_latent_id: config.endLatentId,
-    reasoning: config.reasoning && {
-      mode: config.reasoning.mode,
-      stage: config.reasoning.stage,
-      latents_per_step: config.reasoning.latentsPerStep,
-      max_latent_stage: config.reasoning.maxLatentStage,
-      pad_latents: config.reasoning.padLatents,
-      end_marker: config.reasoning.endMarker,
-      icot_tokens: config.reasoning.icotTokens,
-    },
+    reasoning: formatReasoning(config),
   };
   return `${JSON.stringify(json, null, 2)}\n`;
+}
+
+function formatReasoning({ reasoning, recurrence }: ModelConfig): JsonObject | undefined {
+  if (!reasoning && !recurrence) return undefined;
+  return {
+    ...(reasoning && {
+      mode: reasoning.mode,
+      stage: reasoning.stage,
+      latents_per_step: reasoning.latentsPerStep,
+      max_latent_stage: reasoning.maxLatentStage,
+      pad_latents: reasoning.padLatents,
+      end_marker: reasoning.endMarker,
+      icot_tokens: reasoning.icotTokens,
+    }),
+    ...(recurrence && { feedback: recurrence.feedback, latents: recurrence.schedule }),
+  };
+}
+
+function recurrenceFrom(json: Json | undefined, fileName: string): Recurrence | undefined {
+  if (!isObject(json)) return undefined;
+  const { feedback = PUBLISHED.feedback, latents: schedule = PUBLISHED.schedule } = json;
+  if (!isFeedback(feedback))
+    throw new UserError(
+      `${fileName}: reasoning.feedback must be one of ${FEEDBACKS.join(', ')}, got ${show(feedback)}`,
+    );
+  if (!isSchedule(schedule))
+    throw new UserError(`${fileName}: reasoning.latents must be ${SCHEDULES}, got ${show(schedule)}`);
+  const published = feedback === PUBLISHED.feedback && schedule === PUBLISHED.schedule;
+  return published ? undefined : { feedback, schedule };
 }
 
 function reasoningFrom(json: Json | undefined, fileName: string): Reasoning | undefined {
   if (json === undefined || json === null) return undefined;
   const where = `${fileName}: reasoning`;
   if (!isObject(json)) throw new UserError(`${where} must be an object, got ${show(json)}`);
+  // A model that nobody has trained yet knows how it feeds back, and no mode or stage.
+  if (Object.keys(json).length > 0 && Object.keys(json).every(key => key === 'feedback' || key === 'latents'))
+    return undefined;
   const count = (key: string): number => {
     const value = json[key];
     if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
@@ -220,8 +248,29 @@ export function parameterShapes(config: ModelConfig): NamedShape[] {
     affine(`${block}.mlp.c_proj`, [inner, C]);
   }
   affine('transformer.ln_f', [C]);
+  shapes.push(...bridgeShapes(config));
   if (config.ownHead) shapes.push([HEAD, [V, C]]);
   return shapes;
+}
+
+/** Parameters of the bridge between what the last layer gives and what the first takes, where the model has one. */
+export function bridgeShapes({ width: C, recurrence }: ModelConfig): NamedShape[] {
+  const map = (name: string): NamedShape[] => [
+    [`transformer.bridge.${name}.weight`, [C, C]],
+    [`transformer.bridge.${name}.bias`, [C]],
+  ];
+  const norm: NamedShape[] = [
+    ['transformer.bridge.ln.weight', [C]],
+    ['transformer.bridge.ln.bias', [C]],
+  ];
+  switch (recurrence?.feedback) {
+    case 'linear':
+      return [...map('c_proj'), ...norm];
+    case 'mlp':
+      return [...map('c_fc'), ...map('c_proj'), ...norm];
+    default:
+      return [];
+  }
 }
 
 /** Number of trained scalars; the tied head counts once. */

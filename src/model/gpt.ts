@@ -61,14 +61,24 @@ export class Gpt {
    * Runs all blocks and the final LayerNorm over columns [t0, t0 + rows/B). x [Tp·B, C] are input embeddings,
    * positions included. Returns the last hidden states of columns from `from` on, [(t0+Tp-from)·B, C]: those
    * before it serve only as keys and values, so the last block's output is not computed for them. With `late`,
-   * parameter gradients are left there.
+   * parameter gradients are left there. Columns from `settled` on are run again by the next pass, which begins there;
+   * by default there are none, or nothing is recorded.
    */
-  forward(tape: Tape, x: Tensor, state: RowState, t0: number, from = t0, late?: LatePass): Tensor {
+  forward(
+    tape: Tape,
+    x: Tensor,
+    state: RowState,
+    t0: number,
+    from = t0,
+    late?: LatePass,
+    settled?: number,
+  ): Tensor {
     let h = x;
+    const columns = { t0, settled };
     for (let layer = 0; layer < this.config.layers; layer++) {
       const skip = layer === this.config.layers - 1 ? (from - t0) * state.B : 0;
       const input = h;
-      const block = () => this.#block(tape, layer, input, state, t0, skip, late);
+      const block = () => this.#block(tape, layer, input, state, columns, skip, late);
       h = tape.gpu.scope(`block ${layer}`, () => tape.tidy(block));
     }
     return this.#norm(tape, h, 'ln_f', late);
@@ -89,7 +99,7 @@ export class Gpt {
     layer: number,
     x: Tensor,
     state: RowState,
-    t0: number,
+    { t0, settled }: { readonly t0: number; readonly settled: number | undefined },
     skip: number,
     late: LatePass | undefined,
   ): Tensor {
@@ -108,7 +118,8 @@ export class Gpt {
     // Columns before `from` are keys and values only: no query, and nothing after the attention.
     const qkvAttrs = {
       late: maps?.qkv,
-      out: store.place(t0, rows),
+      // What the next pass writes over must lie elsewhere too.
+      out: settled === undefined ? store.place(t0, rows) : undefined,
       skip: skip > 0 ? { rows: skip, from: this.config.width } : undefined,
     };
     const qkvInputs = { x: normed, ...this.#map(`${name}.attn.c_attn`) };
@@ -118,6 +129,7 @@ export class Gpt {
       store,
       t0,
       from: t0 + skip / state.B,
+      settled,
       first: state.first,
       heads: this.config.heads,
       out: place(maps?.project, 'x', left),

@@ -1,6 +1,6 @@
 // Initial weights. Knows names, shapes and a seed; knows no device.
 import { randomFor } from '../data/random.ts';
-import { HEAD, type ModelConfig, parameterShapes } from './config.ts';
+import { bridgeShapes, elements, HEAD, type ModelConfig, parameterShapes } from './config.ts';
 
 /**
  * How weights start.
@@ -18,15 +18,50 @@ export function initialWeights(
   scale: InitScale,
   seed: number,
 ): Map<string, Float32Array> {
-  return new Map(
-    parameterShapes(config).map(([name, shape], i) => {
-      const size = shape.reduce((a, b) => a * b, 1);
+  const bridge = new Set(bridgeShapes(config).map(([name]) => name));
+  const shapes = parameterShapes(config).filter(([name]) => !bridge.has(name));
+  const weights = new Map(
+    shapes.map(([name, shape], i): [string, Float32Array] => {
+      const size = elements(shape);
       if (shape.length === 1) return [name, new Float32Array(size).fill(vector(name, config, scale))];
       const random = randomFor(seed, i);
       const deviation = standardDeviation(name, shape[0]!, config, scale);
       return [name, Float32Array.from({ length: size }, () => deviation * random.normal())];
     }),
   );
+  return withBridge(config, weights, seed);
+}
+
+/** Names the stream of the bridge's weights among those of a seed. */
+const BRIDGE = 2 ** 30;
+
+/**
+ * The same weights and those of the bridge that `config` names, if it names one. It begins as close to the published
+ * form as can be: the map is the identity (of an MLP the residual alone, as its last matrix is zero), and the norm's
+ * gain is the root mean square of the token embeddings. So a fed-back state has the direction of the hidden state and
+ * the length of a token's embedding, whatever `initScale` made of the two: that they differ is what makes the first
+ * thought dear.
+ */
+export function withBridge(
+  config: ModelConfig,
+  weights: ReadonlyMap<string, Float32Array>,
+  seed: number,
+): Map<string, Float32Array> {
+  const { width: C, recurrence } = config;
+  const wte = weights.get('transformer.wte.weight')!;
+  const gain = Math.sqrt(wte.reduce((sum, x) => sum + x * x, 0) / wte.length);
+  const random = randomFor(seed, BRIDGE);
+  const value = (name: string, i: number): number => {
+    if (name.endsWith('ln.weight')) return gain;
+    if (name.endsWith('c_fc.weight')) return C ** -0.5 * random.normal();
+    const diagonal = name.endsWith('c_proj.weight') && recurrence?.feedback === 'linear' && i % (C + 1) === 0;
+    return diagonal ? 1 : 0;
+  };
+  const bridge = bridgeShapes(config).map(([name, shape]): [string, Float32Array] => [
+    name,
+    Float32Array.from({ length: elements(shape) }, (_, i) => value(name, i)),
+  ]);
+  return new Map([...weights, ...bridge]);
 }
 
 function vector(name: string, { width }: ModelConfig, scale: InitScale): number {

@@ -4,7 +4,7 @@
 import { fill } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { count, empty, read, Tensor } from '../tensor.ts';
-import { type ModelConfig, parameterShapes } from './config.ts';
+import { type ModelConfig, type NamedShape, parameterShapes } from './config.ts';
 
 /** One buffer: parameters that decay first, then those that don't, each at a bindable offset, zeros between. */
 export interface Arena {
@@ -31,15 +31,18 @@ function decays(shape: readonly number[]): boolean {
 export class Parameters {
   readonly gpu: Gpu;
   readonly config: ModelConfig;
+  /** Parameters that are trained with the model and are no part of it. */
+  readonly extra: readonly NamedShape[];
   readonly arenas: readonly Arena[];
   readonly #places: readonly Place[];
   readonly #tensors = new Map<string, Tensor>();
 
-  /** Zeroed parameters of `config`'s shapes. Throws GpuOutOfMemoryError where one exceeds the largest buffer. */
-  constructor(gpu: Gpu, config: ModelConfig) {
+  /** Zeroed parameters of `config`'s shapes, and of `extra` after them. Throws GpuOutOfMemoryError where one exceeds the largest buffer. */
+  constructor(gpu: Gpu, config: ModelConfig, extra: readonly NamedShape[] = []) {
     this.gpu = gpu;
     this.config = config;
-    const { places, sizes } = layOut(config, gpu.limits.maxBuffer / 4);
+    this.extra = extra;
+    const { places, sizes } = layOut([...parameterShapes(config), ...extra], gpu.limits.maxBuffer / 4);
     this.#places = places;
     this.arenas = sizes.map(({ size, decayEnd }) => {
       const flat = empty(gpu, [size]);
@@ -51,6 +54,11 @@ export class Parameters {
       const range = { buffer, offset: at * 4, size: count(shape) * 4 };
       this.#tensors.set(name, new Tensor(gpu, range, shape, 'f32', false));
     }
+  }
+
+  /** Zeroed parameters of the same names and shapes, for gradients or moments. */
+  another(): Parameters {
+    return new Parameters(this.gpu, this.config, this.extra);
   }
 
   /** The parameter of this Hugging Face name. */
@@ -94,10 +102,9 @@ export class Parameters {
 
 /** Places every parameter; a new arena begins where the next parameter would exceed `most` elements. */
 function layOut(
-  config: ModelConfig,
+  shapes: readonly NamedShape[],
   most: number,
 ): { places: Place[]; sizes: { size: number; decayEnd: number }[] } {
-  const shapes = parameterShapes(config);
   const places: Place[] = [];
   const sizes: { size: number; decayEnd: number }[] = [];
   const ordered = [

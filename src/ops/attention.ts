@@ -18,6 +18,10 @@ import { SharedRows } from './shared-rows.ts';
  * earlier pass finds all queries that saw its keys and computes their gradients once, complete. The alternative,
  * gradient stores that every pass adds to, reads and writes all earlier columns for each latent column. A pass
  * that was not recorded leaves no record and collects no gradient: its keys and values are constants.
+ *
+ * A pass may begin inside the one before it and write over the keys and values of the columns that both have. The
+ * earlier pass alone saw what was there, and puts it back for its backward; its records come in addition to one a
+ * column.
  */
 export class KvStore {
   readonly columns: number;
@@ -26,8 +30,10 @@ export class KvStore {
   readonly #rows: SharedRows;
   #gpu: Gpu;
   #records: Tensor | undefined;
-  /** Rows [recordStart, columns) of the records are filled; columns from `earliest` on have run backward. */
-  #recordStart: number;
+  /** Columns that recorded passes ran and later ones run again. */
+  #again = 0;
+  /** As many columns of records are filled, from the end; columns from `earliest` on have run backward. */
+  #filled = 0;
   #earliest: number;
 
   /** Room for `columns` columns of `B` rows, keys and values `C` wide. Contents are undefined until appended. */
@@ -40,7 +46,6 @@ export class KvStore {
     this.columns = columns;
     this.B = B;
     this.C = C;
-    this.#recordStart = columns;
     this.#earliest = columns;
     this.#rows = new SharedRows(gpu, columns * B, 3 * C);
   }
@@ -55,33 +60,48 @@ export class KvStore {
     return this.#rows.place(t0 * this.B, rows);
   }
 
-  /** Appends the qkv of columns from t0 on, unless it was written here. */
-  append(t0: number, qkv: Tensor): void {
+  /** Appends the qkv of columns from t0 on, unless it was written here; the last `again` of them will be run again. */
+  append(t0: number, qkv: Tensor, again = 0): void {
+    this.#rows.put(t0 * this.B, qkv);
+    this.#again += again;
+  }
+
+  /** Puts the qkv of columns from t0 on back, where a later pass wrote over it. */
+  restore(t0: number, qkv: Tensor): void {
     this.#rows.put(t0 * this.B, qkv);
   }
 
   /**
-   * Room for the records of the queries of columns [from, t1) of the pass from t0: the tensor [columns*B, heads, 2D+4], made at the first backward so
-   * that inference pays nothing, and the `shift` by which column t lies in row t + shift. Filled rows stay at the
-   * end; unrecorded passes take none, hence the shift. The first pass (t0 = 0) ends the step.
+   * Room for the records of the queries of columns [from, t1) of the pass from t0, of which a later pass has run those
+   * from `settled` on again. Gives the tensor [(columns + again)*B, heads, 2D+4], made at the first backward so that
+   * inference pays nothing; the `shift` by which column t lies in row t + shift; `ownEnd`, where the records of the pass
+   * end; and `end`, where those of later passes do. Filled rows stay at the end; unrecorded passes take none, hence the
+   * shift. The first pass (t0 = 0) ends the step.
    */
-  record(t0: number, from: number, t1: number, heads: number): { records: Tensor; shift: number } {
-    if (t1 > this.#earliest)
+  record(t0: number, from: number, t1: number, heads: number, settled = t1): Records {
+    if (settled > this.#earliest)
       throw new Error(
         `attention: columns [${t0}, ${t1}) run backward after a pass from column ${this.#earliest}; ` +
           'passes run backward last to first, and reset() starts afresh',
       );
-    const shift = this.#recordStart - t1;
-    this.#records ??= empty(this.#gpu, [this.columns * this.B, heads, (2 * this.C) / heads + 4]);
-    this.#recordStart = shift + from;
+    const end = this.columns + this.#again;
+    const ownEnd = end - this.#filled;
+    const size = end * this.B * (2 * this.C + 4 * heads);
+    if (this.#records && this.#records.size !== size) {
+      this.#records.free();
+      this.#records = undefined;
+    }
+    this.#records ??= empty(this.#gpu, [end * this.B, heads, (2 * this.C) / heads + 4]);
+    this.#filled += t1 - from;
     this.#earliest = t0;
     if (t0 === 0) this.reset();
-    return { records: this.#records, shift };
+    return { records: this.#records, shift: ownEnd - t1, ownEnd, end };
   }
 
   /** Forgets the records, where a step ended without the backward of its first pass. */
   reset(): void {
-    this.#recordStart = this.columns;
+    this.#again = 0;
+    this.#filled = 0;
     this.#earliest = this.columns;
   }
 
@@ -90,6 +110,14 @@ export class KvStore {
     this.#records?.free();
     this.#records = undefined;
   }
+}
+
+/** Where the records of a pass's queries lie: rows of columns, those of later passes after its own. */
+export interface Records {
+  readonly records: Tensor;
+  readonly shift: number;
+  readonly ownEnd: number;
+  readonly end: number;
 }
 
 /**
@@ -105,6 +133,11 @@ export interface AttentionAttrs {
   readonly t0: number;
   /** First column whose output is wanted, t0 by default: those before it serve as keys and values only. */
   readonly from?: number;
+  /**
+   * Columns from here on are run again by the next pass, which begins here: the keys and values that this pass gives
+   * them are seen by its own queries alone. t1 by default: there are none. Of recorded passes only.
+   */
+  readonly settled?: number | undefined;
   /** u32 [B]: the first real column of each row. Keys before it (left pads) are seen by no query. */
   readonly first: Tensor;
   readonly heads: number;
@@ -129,6 +162,7 @@ const PAIRED = 64;
 interface Sizes {
   readonly t0: number;
   readonly from: number;
+  readonly settled: number;
   readonly t1: number;
   readonly B: number;
   readonly H: number;
@@ -153,7 +187,7 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     const sizes = check(qkv, attrs);
     const { t0, from, t1, B, H, D, C } = sizes;
     const { store } = attrs;
-    store.append(t0, qkv);
+    store.append(t0, qkv, t1 - sizes.settled);
     // out, lse = softmax(q · kᵀ * scale) · v
     const output = attrs.out ?? empty(gpu, [(t1 - from) * B, C]);
     const lse = empty(gpu, [(t1 - from) * B, H]);
@@ -170,10 +204,11 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
 
   backward(gpu, { inputs: { qkv }, attrs, output, saved: { lse } }, dOutput, d) {
     const { store, first } = attrs;
-    const { columns: end } = store;
     const sizes = check(qkv, attrs);
-    const { t0, from, t1, B, H, D } = sizes;
-    const { records, shift } = store.record(t0, from, t1, H);
+    const { t0, from, t1, settled, B, H, D } = sizes;
+    const { records, shift, ownEnd, end } = store.record(t0, from, t1, H, settled);
+    const again = settled < t1;
+    if (again) store.restore(t0, qkv);
     const ADD = d.qkv?.beta === 1;
     // Earlier passes need the records even where this one's gradient is not wanted.
     const dqkv = d.qkv?.tensor ?? empty(gpu, qkv.shape);
@@ -190,8 +225,14 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
       const dq = { ...pass, scale };
       gpu.run(queries.form === 'quad' ? 'attention-dq-quad' : 'attention-dq', bind, dq, queries.how);
       const seen = { qkv: store.qkv, first, records, dqkv };
-      const dkv = { ...pass, end };
+      const dkv = { ...pass, end: again ? ownEnd : end };
       if (d.qkv) gpu.run(keys.form === 'quad' ? 'attention-dkv-quad' : 'attention-dkv', seen, dkv, keys.how);
+      if (d.qkv && again && end > ownEnd) {
+        // The columns that no later pass ran again are seen by later queries too.
+        const kept = pick(gpu, settled - t0, sizes, 'plain', { ADD: true });
+        const later = { t0, t1: settled, start: settled - 1, B, H, shift: ownEnd - settled + 1, end };
+        gpu.run('attention-dkv', seen, later, kept.how);
+      }
     }
     if (!d.qkv) dqkv.free();
   },
@@ -222,7 +263,8 @@ function pick(
   return { form, how: { groups, consts: { D, WG, Q, ...more }, unroll: D <= UNROLL_LIMIT } };
 }
 
-function check(qkv: Tensor, { store, t0, first, heads, from = t0 }: AttentionAttrs): Sizes {
+function check(qkv: Tensor, attrs: AttentionAttrs): Sizes {
+  const { store, t0, first, heads, from = t0 } = attrs;
   const { B, C, columns } = store;
   const D = C / heads;
   const [rows = 0, width = 0] = qkv.shape;
@@ -238,5 +280,8 @@ function check(qkv: Tensor, { store, t0, first, heads, from = t0 }: AttentionAtt
     throw new Error(`attention: no outputs from column ${from} in [${t0}, ${t1})`);
   if (first.size !== B || first.dtype !== 'u32')
     throw new Error(`attention: first must be u32 [B]: ${shapes}`);
-  return { t0, from, t1, B, H: heads, D, C };
+  const { settled = t1 } = attrs;
+  if (!Number.isInteger(settled) || settled <= t0 || settled > t1)
+    throw new Error(`attention: columns from ${settled} on of [${t0}, ${t1}) cannot be run again`);
+  return { t0, from, t1, settled, B, H: heads, D, C };
 }

@@ -134,7 +134,8 @@ function parseTrainer(text: string, path: string): TrainerState {
     bestAccuracy: number('bestAccuracy'),
     lastAccuracy: json.lastAccuracy === null ? null : number('lastAccuracy'),
     seconds: number('seconds'),
-    finished: json.finished as unknown as ArmResult[],
+    // Results of an earlier version have no controls and no look inside.
+    finished: json.finished.map(arm => ({ controls: [], inspection: null, ...arm }) as unknown as ArmResult),
     tuned: tunedOf(json.tuned, path),
     options,
   };

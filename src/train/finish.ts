@@ -1,22 +1,32 @@
-// What follows an arm's training: the evaluation on unseen samples, with and without its latents, the final model,
-// and the report of the run. Knows evaluation and formats; files are given.
+// What follows an arm's training: the evaluation on unseen samples, as it is and under every control, a look inside,
+// the final model, and the report of the run. Knows evaluation and formats; files are given.
 import type { Mode } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import { type EvaluateOptions, type Evaluation, evaluate, topTokens } from '../eval/evaluate.ts';
+import { type Evaluation, evaluate, topTokens } from '../eval/evaluate.ts';
+import { type Detail, inspect } from '../eval/inspect.ts';
+import type { NodeValues } from '../eval/nodes.ts';
+import { evaluationReport } from '../eval/report.ts';
 import type { Files } from '../files.ts';
 import { parameterCount } from '../model/config.ts';
 import { writeModel } from '../model/folder.ts';
-import type { Gpt } from '../model/gpt.ts';
 import { type ArmPlan, evalBatch, type TrainedArm } from './loop.ts';
 import { parseMetrics } from './metrics.ts';
 import type { TrainOptions } from './option-table.ts';
 import { reportHtml } from './report.ts';
-import { type ArmResult, formatResults, type ReportSample, type RunResults } from './results.ts';
+import {
+  type ArmResult,
+  formatResults,
+  type ReportSample,
+  type RunResults,
+  type SearchValues,
+} from './results.ts';
 import type { Setup } from './setup.ts';
 
 /** Tokens shown of each thought. */
 const TOP_TOKENS = 4;
+/** Samples that are looked into: enough for means, and a small part of the time that the evaluation takes. */
+const INSPECTED = 100;
 
 /** Evaluates a trained arm, and writes `dir`/final and the samples for the report. */
 export async function finishArm(
@@ -30,12 +40,19 @@ export async function finishArm(
   const { model, position, stage } = trained;
   const { tokenizer, curriculum, test } = setup;
   const { mode } = plan;
+  const asking = { mode, stage, curriculum };
   const batch = evalBatch(model.config.positions);
-  const asked = { mode, stage, curriculum, batch, scoring: options.score };
-  const whole = await evaluateBoth(model, tokenizer, test, asked);
-  const few = test.slice(0, Math.max(1, options.reportSamples));
-  const shown = await evaluate(model, tokenizer, few, { ...asked, thoughts: true });
-  const samples = reportSamples(shown, mode, tokenizer).slice(0, options.reportSamples);
+  const whole = await evaluationReport(model, tokenizer, test, {
+    ...{ ...asking, batch, seed: options.seed, scoring: options.score },
+    ...{ controls: 'over all', inspect: false, halt: undefined },
+  });
+  const some = test.slice(0, INSPECTED);
+  const shown = await evaluate(model, tokenizer, some, {
+    ...{ ...asking, batch, scoring: options.score },
+    thoughts: true,
+  });
+  const detail = await inspect(model, tokenizer, some, asking, shown, { batch });
+  const samples = reportSamples(shown, detail, mode, tokenizer).slice(0, options.reportSamples);
   await files.writeAtomic(samplesPath(plan.dir), `${JSON.stringify(samples, null, 2)}\n`);
   const result: ArmResult = {
     mode,
@@ -50,17 +67,21 @@ export async function finishArm(
     peakBytes: trained.peakBytes,
     parameters: parameterCount(model.config),
     evalSamples: test.length,
-    exactMatch: whole.with.exactMatch,
-    exactMatchNoLatents: whole.without?.exactMatch ?? null,
-    tokensPerSample: whole.with.tokensPerSample,
-    secondsPerSample: whole.with.secondsPerSample,
+    exactMatch: whole.exactMatch,
+    exactMatchNoLatents: whole.exactMatchNoLatents,
+    tokensPerSample: whole.tokensPerSample,
+    secondsPerSample: whole.secondsPerSample,
+    controls: whole.controls,
+    inspection: detail.inspection,
   };
   return { result, samples };
 }
 
 /** The samples that an earlier, interrupted part of the run kept for the report. */
 export async function readSamples(dir: string, files: Files): Promise<ReportSample[]> {
-  return JSON.parse(await files.readText(samplesPath(dir))) as ReportSample[];
+  const samples = JSON.parse(await files.readText(samplesPath(dir))) as ReportSample[];
+  // An earlier version kept no values.
+  return samples.map(sample => ({ ...sample, values: sample.values ?? null }));
 }
 
 /** Writes results.json and report.html. */
@@ -80,30 +101,31 @@ export async function writeReport(
   );
 }
 
-/** As they are, and with latents removed where the model has any: that shows whether it uses them. */
-async function evaluateBoth(
-  model: Gpt,
+function reportSamples(
+  { outcomes }: Evaluation,
+  { rows }: Detail,
+  mode: Mode,
   tokenizer: Tokenizer,
-  samples: readonly Sample[],
-  asked: EvaluateOptions,
-): Promise<{ with: Evaluation; without: Evaluation | undefined }> {
-  const whole = await evaluate(model, tokenizer, samples, asked);
-  const thinks = whole.outcomes.some(outcome => outcome.latents > 0);
-  const without = thinks
-    ? await evaluate(model, tokenizer, samples, { ...asked, removeLatents: true })
-    : undefined;
-  return { with: whole, without };
-}
-
-function reportSamples({ outcomes }: Evaluation, mode: Mode, tokenizer: Tokenizer): ReportSample[] {
-  return outcomes.map(({ sample, tokens, correct, thoughts }) => ({
+): ReportSample[] {
+  return outcomes.map(({ sample, tokens, correct, thoughts }, i) => ({
     mode,
     question: sample.question,
     expected: sample.answer,
     output: tokenizer.decode(tokens),
     correct,
     thoughts: thoughts.map(thought => topTokens(thought, tokenizer, TOP_TOKENS)),
+    values: searchValues(sample, rows[i]!.values),
   }));
+}
+
+function searchValues(sample: Sample, values: readonly NodeValues[]): SearchValues | null {
+  if (values.length === 0) return null;
+  const after = values.map(({ thoughts, asks, values }) => ({
+    ...{ thoughts, asks },
+    // Four digits are more than a colour shows.
+    values: Array.from(values, value => Math.round(value * 1e4) / 1e4),
+  }));
+  return { sample, after };
 }
 
 function samplesPath(dir: string): string {

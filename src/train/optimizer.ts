@@ -1,6 +1,6 @@
 // AdamW over a model's arenas, with clipping by the global gradient norm: no value comes back to the CPU before
 // the step is done. Knows parameters and their moments; knows no schedule and no data.
-import { Parameters } from '../model/parameters.ts';
+import type { Parameters } from '../model/parameters.ts';
 import { adamw } from '../ops/adamw.ts';
 import { clipFactor } from '../ops/clip.ts';
 import { sumSquares } from '../ops/reduce.ts';
@@ -28,8 +28,8 @@ export class AdamW {
     this.#parameters = parameters;
     this.#gradients = gradients;
     this.#options = options;
-    this.m = new Parameters(parameters.gpu, parameters.config);
-    this.v = new Parameters(parameters.gpu, parameters.config);
+    this.m = parameters.another();
+    this.v = parameters.another();
   }
 
   /** Forgets the moments. */

@@ -5,6 +5,9 @@ import type { MetricRecord } from './metrics.ts';
 import { flagName, OPTION_KEYS, OPTIONS, showOption, type TrainOptions } from './option-table.ts';
 import { drawCharts } from './report/charts.ts';
 import { type ReportCurves, reportCurves } from './report/curves.ts';
+import { searchGraphs } from './report/graphs.ts';
+import { escapeHtml } from './report/html.ts';
+import { controlsSection, insideSection } from './report/inside.ts';
 import { STYLE } from './report/style.ts';
 import { duration, group, type ReportSample, type RunResults, resultsCells, share } from './results.ts';
 
@@ -44,7 +47,9 @@ export function reportHtml({ results, metrics, samples, options, uplotJs, uplotC
 <main>
 ${headline(results, options)}
 ${table(results)}
+${controlsSection(results.arms)}
 ${charts(curves)}
+${insideSection(results.arms)}
 ${samplesSection(samples)}
 ${settings(options)}
 </main>
@@ -106,11 +111,14 @@ function samplesSection(samples: readonly ReportSample[]): string {
   const thoughts = samples.some(sample => sample.thoughts.length > 0)
     ? '<p class="quiet">Under each latent thought: the tokens the LM head would say for it, with their probabilities. A thought may hold more than its tokens show.</p>\n'
     : '';
+  const graphs = samples.some(sample => sample.values !== null)
+    ? '<p class="quiet">In the graphs: how likely the model, made to speak after so many thoughts, would name each node next. The root has a strong ring, the target a green one, the wrong candidate a dashed red one; strong edges are shortest ways. What lies as many hops from the root stands in one row.</p>\n'
+    : '';
   return `<h2>Unseen samples</h2>
-${thoughts}<div class="samples">${samples.map(sampleCard).join('\n')}</div>`;
+${thoughts}${graphs}<div class="samples">${samples.map(sampleCard).join('\n')}</div>`;
 }
 
-function sampleCard({ mode, question, expected, output, correct, thoughts }: ReportSample): string {
+function sampleCard({ mode, question, expected, output, correct, thoughts, values }: ReportSample): string {
   const verdict = correct ? '<span class="right">✓ right</span>' : '<span class="wrong">✗ wrong</span>';
   const token = ({ token, probability }: ReportSample['thoughts'][number][number]) =>
     `<li style="--p:${(100 * probability).toFixed(1)}%"><span class="token">${escapeHtml(token)}</span><span>${probability.toFixed(2)}</span></li>`;
@@ -121,6 +129,7 @@ function sampleCard({ mode, question, expected, output, correct, thoughts }: Rep
 <p class="text">${escapeHtml(question)}</p>
 <dl class="said"><dt>expected</dt><dd class="text">${escapeHtml(expected)}</dd><dt>said</dt><dd class="text">${escapeHtml(output)}</dd></dl>
 ${thoughts.length === 0 ? '' : `<ul class="thoughts">${thoughts.map(thought).join('')}</ul>`}
+${values === null ? '' : searchGraphs(values)}
 </article>`;
 }
 
@@ -134,18 +143,6 @@ function settings(options: TrainOptions): string {
       .join('')}</dl></section>`;
   return `<h2>Settings</h2>
 <div class="settings">${groups.map(section).join('\n')}</div>`;
-}
-
-/** Text as HTML content or as a quoted attribute. */
-export function escapeHtml(text: string): string {
-  const entities: Record<string, string> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  };
-  return text.replace(/[&<>"']/g, character => entities[character]);
 }
 
 /** JSON that cannot end its element: a `<` can only stand inside a string. */

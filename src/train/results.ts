@@ -1,5 +1,8 @@
 // What a run came to: the content of results.json and the table of it. Knows no metrics and no file system.
 import { FORMS } from '../data/curriculum.ts';
+import type { Sample } from '../data/sample.ts';
+import type { Inspection } from '../eval/inspect.ts';
+import type { ControlResult } from '../eval/report.ts';
 import type { TrainOptions } from './option-table.ts';
 
 /** One trained model. Shares are 0 to 1. */
@@ -29,6 +32,10 @@ export interface ArmResult {
   /** Mean generated tokens, latents counted. */
   readonly tokensPerSample: number;
   readonly secondsPerSample: number;
+  /** Each control over all thoughts; empty where the model has none. */
+  readonly controls: readonly ControlResult[];
+  /** Of the first samples; null where nothing was looked at. */
+  readonly inspection: Inspection | null;
 }
 
 export interface RunResults {
@@ -43,6 +50,17 @@ export interface TokenProbability {
   readonly probability: number;
 }
 
+/** What a model's thoughts are worth on one sample: the value of each node after 0, 1, … thoughts. */
+export interface SearchValues {
+  readonly sample: Sample;
+  readonly after: readonly {
+    readonly thoughts: number;
+    readonly asks: 'step' | 'answer';
+    /** By node, from 0 to 1. */
+    readonly values: readonly number[];
+  }[];
+}
+
 /** One unseen sample as the report shows it. */
 export interface ReportSample {
   readonly mode: TrainOptions['mode'];
@@ -52,6 +70,8 @@ export interface ReportSample {
   readonly correct: boolean;
   /** The nearest tokens of each thought, likeliest first; empty where the model writes its thoughts. */
   readonly thoughts: readonly (readonly TokenProbability[])[];
+  /** Where the sample is a graph search, and the model thinks. */
+  readonly values: SearchValues | null;
 }
 
 /** The text of results.json. */

@@ -3,7 +3,9 @@
 import { collate, groupByLatents, type Row, UNLABELLED } from '../data/batch.ts';
 import { type Gpt, rowsThatFit } from '../model/gpt.ts';
 import { latentLoss, type Window } from '../model/latent.ts';
-import { Parameters } from '../model/parameters.ts';
+import type { Parameters } from '../model/parameters.ts';
+import { latentPasses, PUBLISHED, type Schedule } from '../model/recurrence.ts';
+import { stepTokenCount } from '../model/step-head.ts';
 import { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { AdamW, type AdamWOptions } from './optimizer.ts';
@@ -13,11 +15,16 @@ export interface StepOptions extends AdamWOptions {
   /** Rows at once. */
   readonly microBatch: number | 'all';
   readonly padId: number;
+  /** Weight of the step head's loss; 0, the default: the model has no such head. */
+  readonly stepSupervision?: number;
 }
 
 /** Values of a step that are still on the device: read them when they are needed, then free them. */
 export interface StepValues {
-  /** [1] each; their sum is the mean cross-entropy over the labelled tokens of the batch. */
+  /**
+   * [1] each; their sum is the mean cross-entropy over the labelled tokens of the batch, with step supervision plus its
+   * weight times that over the steps' tokens.
+   */
   readonly losses: readonly Tensor[];
   /** [2]: global gradient norm before clipping, and the factor that clipped it. */
   readonly clip: Tensor;
@@ -37,7 +44,7 @@ export class Learner {
     const { parameters } = model;
     this.model = model;
     this.#options = options;
-    this.#gradients = new Parameters(parameters.gpu, parameters.config);
+    this.#gradients = parameters.another();
     this.#tape = new Tape(parameters.gpu);
     this.optimizer = new AdamW(parameters, this.#gradients, options);
     for (const name of parameters.names()) this.#tape.watch(parameters.get(name), this.#gradients.get(name));
@@ -63,15 +70,21 @@ export class Learner {
     this.optimizer.free();
   }
 
+  get #schedule(): Schedule {
+    return (this.model.config.recurrence ?? PUBLISHED).schedule;
+  }
+
   /** Leaves the gradients of the batch's mean loss in place of those before; returns the losses of its parts. */
   #gradientsOf(rows: readonly Row[]): Tensor[] {
-    const { window, padId } = this.#options;
+    const { window, padId, stepSupervision = 0 } = this.#options;
     const labels = rows.reduce((sum, row) => sum + labelCount(row), 0);
+    const stepTokens = rows.reduce((sum, row) => sum + stepTokenCount(row, this.#schedule), 0);
+    const stepScale = stepTokens > 0 ? stepSupervision / stepTokens : 0;
     this.#tape.resetGradients();
     return this.#microBatches(rows).map(part => {
       const batch = collate(part, padId);
       const { gpu } = this.#tape;
-      const wanted = { window, scale: 1 / labels };
+      const wanted = { window, scale: 1 / labels, stepScale };
       const { loss, release } = gpu.scope('forward', () => latentLoss(this.#tape, this.model, batch, wanted));
       gpu.scope('backward', () => {
         this.#tape.backward(loss);
@@ -82,12 +95,13 @@ export class Learner {
   }
 
   /**
-   * A finite window speaks of the last latent columns, so rows with more latents than it spans go by their number;
-   * to all others it is a full one, and they run together.
+   * A finite window speaks of the last passes over latents, so rows with more of them than it spans go by the number of
+   * their latents; to all others it is a full one, and they run together.
    */
   #microBatches(rows: readonly Row[]): (readonly Row[])[] {
     const { window, microBatch } = this.#options;
-    const spanned = (row: Row): boolean => window === 'full' || row.latents <= window;
+    const spanned = (row: Row): boolean =>
+      window === 'full' || latentPasses(this.#schedule, row.latents) <= window;
     const within = rows.filter(spanned);
     const beyond = groupByLatents(rows.filter(row => !spanned(row))).map(group => group.rows);
     const groups = within.length > 0 ? [within, ...beyond] : beyond;

@@ -1,19 +1,14 @@
 // The page's state and what changes it: device, models, question, answers, and a run over many questions. Knows the
 // engine's client and questions; knows no DOM.
 import { UserError } from '../errors.ts';
+import type { ControlName } from '../eval/control.ts';
 import { MODEL_FILES } from '../model/folder.ts';
 import { fetchSource, pickedSource, type Source } from '../platform/web-files.ts';
 import type { EngineClient } from './engine/client.ts';
-import {
-  type DeviceInfo,
-  Failure,
-  type Memory,
-  type ModelInfo,
-  type Reply,
-  type Treatment,
-} from './engine/protocol.ts';
+import { type DeviceInfo, Failure, type Memory, type ModelInfo, type Reply } from './engine/protocol.ts';
 import { drawGraph, drawSample, SIZES, type Sizes, tasksFor } from './question/draw.ts';
 import { type GraphQuestion, parseQuestion, questionText, sampleOf, solve } from './question/question.ts';
+import { CONTROLS } from './words.ts';
 
 /** The models that the page comes with, and where they lie. */
 export const OWN_MODELS = ['coconut', 'cot', 'no-cot'] as const;
@@ -25,7 +20,7 @@ const PART = 20;
 /** One row of a run over many questions. */
 export interface Tally {
   readonly model: string;
-  readonly treatment: Treatment;
+  readonly control: ControlName;
   readonly done: number;
   readonly right: number;
   readonly tokens: number;
@@ -54,7 +49,7 @@ export interface State {
   readonly textFault: string;
   /** Thoughts asked for, instead of those trained; undefined = as trained. */
   readonly thoughts: number | undefined;
-  readonly treatment: Treatment;
+  readonly control: ControlName;
   /** By model: its answer, a fault, or undefined while it works. */
   readonly replies: ReadonlyMap<string, Reply | Failure>;
   /** The thinker's answer as it was trained, where the one in `replies` is not; undefined else. */
@@ -94,7 +89,7 @@ export class Session {
       text: questionText(question),
       textFault: '',
       thoughts: undefined,
-      treatment: 'none',
+      control: 'none',
       replies: new Map(),
       baseline: undefined,
       batch: undefined,
@@ -143,7 +138,7 @@ export class Session {
       replies: new Map(),
       batch: undefined,
       thoughts: undefined,
-      treatment: 'none',
+      control: 'none',
     });
     const parameters = Intl.NumberFormat('en').format(model.parameters);
     this.#say('news', `${name} is loaded: ${model.mode}, ${parameters} parameters`);
@@ -162,7 +157,7 @@ export class Session {
       batch: undefined,
       notice: undefined,
       thoughts: undefined,
-      treatment: 'none',
+      control: 'none',
     });
     if (this.#state.sizes.task !== START.task) this.resize(START);
     await this.start();
@@ -198,8 +193,8 @@ export class Session {
     this.#ask();
   }
 
-  treat(treatment: Treatment): void {
-    this.#set({ treatment });
+  treat(control: ControlName): void {
+    this.#set({ control });
     this.#ask();
   }
 
@@ -207,16 +202,15 @@ export class Session {
     this.#ask();
   }
 
-  /** Asks every model `count` new questions, the thinker also with its thoughts tampered with. */
+  /** Asks every model `count` new questions, the thinker also under every control. */
   async run(count: number): Promise<void> {
     const { models, sizes, thoughts } = this.#state;
     this.#stop = false;
     const rows = models.flatMap(({ name, thoughts: own }): Tally[] => {
-      const treatments: readonly Treatment[] =
-        own > 0 ? ['none', 'remove', 'zero', 'shuffle', 'snap'] : ['none'];
-      return treatments.map(treatment => ({
+      const controls: readonly ControlName[] = own > 0 ? CONTROLS : ['none'];
+      return controls.map(control => ({
         model: name,
-        treatment,
+        control,
         done: 0,
         right: 0,
         tokens: 0,
@@ -232,8 +226,8 @@ export class Session {
         for (const [i, row] of rows.entries()) {
           if (this.#stop) break;
           const part = samples.slice(at, at + PART);
-          const { model, treatment } = row;
-          const asked = { model, treatment, samples: part, ...(thoughts !== undefined && { thoughts }) };
+          const { model, control } = row;
+          const asked = { model, control, samples: part, ...(thoughts !== undefined && { thoughts }) };
           const score = await this.#client.call('score', asked);
           rows[i] = {
             ...row,
@@ -270,17 +264,17 @@ export class Session {
   /** Asks every model the question; what they say replaces what they said before, one by one. */
   async #ask(): Promise<void> {
     const round = ++this.#round;
-    const { question, models, thoughts, treatment, sizes } = this.#state;
+    const { question, models, thoughts, control, sizes } = this.#state;
     const solution = solve(question);
     const asked = { sample: sampleOf(question, solution), solvable: solution?.unique ?? false };
     const other = drawSample(sizes, 2_000_000);
-    const changed = treatment !== 'none' || (thoughts !== undefined && thoughts !== this.thinker?.thoughts);
+    const changed = control !== 'none' || (thoughts !== undefined && thoughts !== this.thinker?.thoughts);
     this.#set({ replies: new Map(), baseline: undefined });
     for (const { name } of models) {
       const needs = {
         model: name,
         question: asked,
-        treatment,
+        control,
         other,
         ...(thoughts !== undefined && { thoughts }),
       };
@@ -289,7 +283,7 @@ export class Session {
       this.#set({ replies: new Map(this.#state.replies).set(name, reply) });
       if (!(reply instanceof Failure)) this.#set({ memory: reply.memory });
       if (!changed || name !== this.thinker?.name) continue;
-      const trained = { model: name, question: asked, treatment: 'none' as const, other };
+      const trained = { model: name, question: asked, control: 'none' as const, other };
       const baseline = await this.#client.call('ask', trained).catch(() => undefined);
       if (round !== this.#round) return;
       this.#set({ baseline });

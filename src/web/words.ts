@@ -1,6 +1,6 @@
 // Figures and names in words. Knows nothing else.
 import type { Mode } from '../data/curriculum.ts';
-import type { Treatment } from './engine/protocol.ts';
+import type { ControlName } from '../eval/control.ts';
 
 export function bytes(count: number): string {
   return `${(count / 2 ** 20).toFixed(1)} MiB`;
@@ -25,12 +25,12 @@ export const WAYS: Readonly<Record<Mode, string>> = {
   icot: 'stopped writing, word by word',
 };
 
-/** How each treatment of thoughts is called, what it does, and how a sentence about it begins. */
-export const TREATMENTS: Readonly<
-  Record<Treatment, { readonly name: string; readonly does: string; readonly clause: string }>
+/** How each control is called on the page, what it does, and how a sentence about it begins. */
+export const CONTROL_WORDS: Readonly<
+  Record<ControlName, { readonly name: string; readonly does: string; readonly clause: string }>
 > = {
   none: { name: 'keep', does: 'fed back as they are', clause: 'With its thoughts kept' },
-  remove: {
+  'no-latent': {
     name: 'remove',
     does: 'no thoughts at all, the answer at once',
     clause: 'With its thoughts removed',
@@ -39,6 +39,11 @@ export const TREATMENTS: Readonly<
     name: 'blank',
     does: 'the same columns, with nothing in them',
     clause: 'With its thoughts blanked',
+  },
+  noise: {
+    name: 'noise',
+    does: 'random vectors of the same length',
+    clause: 'With noise for thoughts',
   },
   shuffle: {
     name: 'shuffle',
@@ -51,3 +56,6 @@ export const TREATMENTS: Readonly<
     clause: 'With its thoughts snapped to tokens',
   },
 };
+
+/** All of them, in the order of the page. */
+export const CONTROLS = Object.keys(CONTROL_WORDS) as ControlName[];

@@ -361,6 +361,24 @@ row('tools/evaluate.ts', 'no --model', ['--data', good], /--model/);
 row('tools/evaluate.ts', 'no --data', ['--model', given('model')], /--data/);
 tool(
   'tools/evaluate.ts',
+  ['--model', given('model'), '--task', 'pointer'],
+  [
+    [`--data ${good}`, /either --data FILE or --task/],
+    ['--limit 3', /--limit belongs to --data: give --count/],
+    ['--count 0', /--count must be a positive integer/],
+    ['--hops 2-3', /the pointer task has one number of hops, got 2-3/],
+    ['--nodes 3 --hops 3', /3 hops need at least 4 nodes, got 3/],
+    ['--nodes 4 --hops 2', /the task pointer: item 0 has words that the model's tokenizer.json lacks/],
+  ],
+);
+row(
+  'tools/evaluate.ts',
+  'unknown --task',
+  ['--model', given('model'), '--task', 'maze'],
+  /--task must be pointer/,
+);
+tool(
+  'tools/evaluate.ts',
   ['--model', given('model'), '--data', good],
   [
     ['--limit 0', /--limit must be a positive integer/],
@@ -369,6 +387,19 @@ tool(
     ['--latents 1000000000', /latents 1000000000: the model has only 24 positions/],
     ['--mode think', /--mode must be coconut, cot, .* or icot/],
     ['--mode cot --latents 2', /latents 2: a cot model has none/],
+    ['--control blank', /--control must be none, no-latent, .* got "blank"/],
+    ['--control no-latent:1', /--control must be .* got "no-latent:1"/],
+    ['--control snap:3', /control snap:3: the model has only 2 thoughts/],
+    ['--control shuffle --limit 1', /control shuffle: one sample has no other/],
+    ['--mode cot --control zero', /control zero: the model has no thoughts/],
+    ['--controls some', /--controls must be all/],
+    ['--controls all --control zero', /give one of them/],
+    ['--halt 0.1', /--halt must be state:x or answer:x/],
+    ['--halt state:-1', /--halt must be state:x or answer:x/],
+    ['--max-latents 3', /give --halt/],
+    ['--halt state:0 --max-latents 30', /30 thoughts make rows of \d+ tokens, the model has 24 positions/],
+    ['--mode cot --halt state:0', /a cot model has no thoughts to halt/],
+    ['--nodes 4', /--nodes belongs to --task/],
     ['--adapter cpu', /--adapter must be auto, gpu or software/],
     ['--colour', /unknown option '--colour'/],
     ['extra', /too many arguments/],

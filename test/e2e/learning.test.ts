@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { type CurriculumOptions, rowOf } from '../../src/data/curriculum.ts';
 import { pointerSample, pointerWords } from '../../src/data/pointer.ts';
 import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
+import { overAll } from '../../src/eval/control.ts';
 import { evaluate } from '../../src/eval/evaluate.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { Gpt } from '../../src/model/gpt.ts';
@@ -69,7 +70,7 @@ test('coconut fits a small set exactly with window 1', async () => {
   const fitted = await evaluate(model, tokenizer, samples, asked);
   expect(fitted.exactMatch).toBe(1);
   expect(fitted.outcomes.every(outcome => outcome.latents === 2)).toBe(true);
-  const without = await evaluate(model, tokenizer, samples, { ...asked, removeLatents: true });
+  const without = await evaluate(model, tokenizer, samples, { ...asked, control: overAll('no-latent') });
   expect(without.exactMatch).toBeLessThan(1);
   learner.free();
   parameters.free();

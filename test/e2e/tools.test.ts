@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { formatSamples, type Sample } from '../../src/data/sample.ts';
 import { generatedSource } from '../../src/data/source.ts';
+import type { Control } from '../../src/eval/control.ts';
+import type { EvaluationReport } from '../../src/eval/report.ts';
 import { results, scratch, succeed, TINY } from './child.ts';
 
 const SAMPLES = 40;
@@ -36,7 +38,7 @@ describe('evaluate', () => {
     const { mode, exactMatch, exactMatchNoLatents, tokensPerSample } = arm!;
     expect(object).toEqual({
       ...{ mode, samples: SAMPLES, exactMatch, exactMatchNoLatents, tokensPerSample },
-      secondsPerSample: expect.any(Number),
+      ...{ secondsPerSample: expect.any(Number), controls: [], inspect: null, halt: null },
     });
     expect(text.split('\n').slice(0, 5)).toEqual([
       expect.stringMatching(/^adapter: /),
@@ -46,6 +48,34 @@ describe('evaluate', () => {
       `tokens a sample        ${tokensPerSample.toFixed(1)} (latents counted)`,
     ]);
     expect(text).toMatch(/^seconds a sample +[\d.e-]+\n$/m);
+  });
+
+  test('--task asks what the run was evaluated on, and is inspected, controlled and halted', async () => {
+    const [arm] = results(out).arms;
+    const task = `--task pointer --nodes 5 --hops 1 --count ${SAMPLES} --seed 0 --json`.split(' ');
+    const flags = '--controls all --inspect --halt state:0 --max-latents 3'.split(' ');
+    const report: EvaluationReport = JSON.parse(
+      await succeed('tools/evaluate.ts', ['--model', model, ...task, ...flags]),
+    );
+    expect(report.exactMatch).toBe(arm!.exactMatch);
+    // The run's own controls are those over all thoughts, its look inside that of the same samples.
+    expect(report.controls.filter(({ thought }) => thought === null)).toEqual(arm!.controls);
+    expect(report.controls).toHaveLength(6 + 4 * 2);
+    expect(report.inspect).toEqual(arm!.inspection);
+    expect(report.inspect!.forced.map(({ thoughts }) => thoughts)).toEqual([0, 2]);
+    expect(report.halt).toMatchObject({ rule: 'state', threshold: 0, maxThoughts: 3, meanThoughts: 3 });
+    // A trained model ends by itself, so the answer asked for after as many thoughts as trained is the ordinary one.
+    expect(report.halt!.fixed[2]!.exactMatch).toBe(arm!.exactMatch);
+  });
+
+  test('--control may be given several times, over all thoughts or one', async () => {
+    const flags = ['--control', 'snap:2', '--control', 'noise', '--seed', '3'];
+    const [one, again] = await Promise.all([json(...flags), json(...flags)]);
+    expect(one.controls.map(({ control, thought }: Control) => [control, thought])).toEqual([
+      ['snap', 2],
+      ['noise', null],
+    ]);
+    expect(again.controls).toEqual(one.controls);
   });
 
   test('--limit takes the first samples, --latents another number of thoughts', async () => {

@@ -9,7 +9,7 @@ import { Parameters } from '../../src/model/parameters.ts';
 import { testGpu } from '../device.ts';
 import { relativeError, seeded } from '../numbers.ts';
 import { referenceConfig, referenceWeights } from '../reference/engine.ts';
-import { forward, logits } from '../reference/model.ts';
+import { forward, logits, settled } from '../reference/model.ts';
 
 const EOS = 2;
 const LATENT = 5;
@@ -58,7 +58,7 @@ function referenceLogits(tokens: readonly number[]): {
     position_ids: [tokens.map((_, t) => t)],
   };
   const trace = forward(reference, row);
-  const hidden = (t: number): Float64Array => Float64Array.from(trace[0]![t]!.hidden);
+  const hidden = (t: number): Float64Array => settled(trace[0]!, t).hidden;
   return { last: logits(reference, hidden(tokens.length - 1)), hidden };
 }
 

@@ -1,9 +1,11 @@
 // A made-up run for the tests of the report: three arms, stage marks, hostile text.
+
+import type { Inspection } from '../../src/eval/inspect.ts';
 import type { MetricRecord } from '../../src/train/metrics.ts';
 import type { TrainOptions } from '../../src/train/option-table.ts';
 import { resolveOptions } from '../../src/train/options.ts';
 import type { ReportInput } from '../../src/train/report.ts';
-import type { ArmResult } from '../../src/train/results.ts';
+import type { ArmResult, SearchValues } from '../../src/train/results.ts';
 
 export const HOSTILE = `</script><script>window.hacked = true</script><img src=x onerror="window.hacked = true">&'"`;
 
@@ -37,9 +39,25 @@ export async function reportSample(): Promise<Omit<ReportInput, 'uplotJs' | 'upl
     },
     metrics: [...metrics('coconut', 3), ...metrics('cot', 0), ...metrics('no-cot', 0)],
     samples: [
-      { mode: 'coconut', question, expected: 'n2', output: 'n2', correct: true, thoughts },
-      { mode: 'coconut', question: HOSTILE, expected: HOSTILE, output: HOSTILE, correct: false, thoughts },
-      { mode: 'cot', question, expected: 'n2', output: 'n6 n4 n7 # n7', correct: false, thoughts: [] },
+      { mode: 'coconut', question, expected: 'n2', output: 'n2', correct: true, thoughts, values: values() },
+      {
+        mode: 'coconut',
+        question: HOSTILE,
+        expected: HOSTILE,
+        output: HOSTILE,
+        correct: false,
+        thoughts,
+        values: null,
+      },
+      {
+        mode: 'cot',
+        question,
+        expected: 'n2',
+        output: 'n6 n4 n7 # n7',
+        correct: false,
+        thoughts: [],
+        values: null,
+      },
     ],
   };
 }
@@ -67,6 +85,67 @@ function arm(
     exactMatchNoLatents: noLatents,
     tokensPerSample: tokens,
     secondsPerSample: 0.00312,
+    controls:
+      noLatents === null
+        ? []
+        : (['none', 'no-latent', 'zero', 'noise', 'shuffle', 'snap'] as const).map((control, i) => ({
+            ...{ control, thought: null, exactMatch: [exactMatch, noLatents, 0.11, 0.13, 0.12, 0.9][i]! },
+          })),
+    inspection: noLatents === null ? null : inspection(),
+  };
+}
+
+/** A graph whose names are hostile, and cross the letters of the report. */
+function values(): SearchValues {
+  const symbols = ['n0', 'n1', HOSTILE, 'n3', 'n4'];
+  const graph = {
+    symbols,
+    edges: [
+      [0, 2],
+      [2, 3],
+      [1, 4],
+    ] as const,
+    root: 0,
+    target: 3,
+    distractor: 4,
+  };
+  const after = [0, 1, 2].map(thoughts => ({
+    ...{ thoughts, asks: thoughts < 2 ? ('step' as const) : ('answer' as const) },
+    values: symbols.map((_, node) => (node === thoughts + 1 ? 0.9 : 0.02)),
+  }));
+  return { sample: { question: '', steps: [HOSTILE, 'n3'], answer: 'n3', graph }, after };
+}
+
+function inspection(): Inspection {
+  const classes = (correct: number) => ({
+    ...{ 'correct-path': correct, 'longer-path': 2, hallucination: 98 - correct, 'wrong-target': 0 },
+    ...{ 'correct-label': 0, 'incorrect-label': 0 },
+  });
+  const thoughts = [1, 2, 3];
+  return {
+    samples: 100,
+    classes: classes(90),
+    forced: [0, 1, 2, 3].map(k => ({
+      thoughts: k,
+      exactMatch: 0.7 + 0.1 * k,
+      classes: classes(60 + 10 * k),
+    })),
+    nodes: [0, 1, 2, 3].map(k => ({
+      ...{ thoughts: k, asks: k < 3 ? 'step' : 'answer', samples: 100, depth: k + 1, nodes: 0.99 },
+      ...{ reachable: 0.9, frontier: 0.8, optimal: 0.5 + 0.1 * k, top: [0.6, 0.7, 0.8] },
+      chance: { reachable: 0.5, frontier: 0.2, optimal: 0.1 },
+    })),
+    norms: {
+      tokens: { mean: 3.1, deviation: 0.2 },
+      thoughts: thoughts.map(thought => ({
+        thought,
+        norm: 3 + thought / 4,
+        deviation: 0.3,
+        cosine: 0.7 - thought / 5,
+      })),
+    },
+    entropy: thoughts.map(thought => ({ thought, nats: 0.4 / thought, peak: 0.8 })),
+    snapKl: thoughts.map(thought => ({ thought, kl: 1 / thought })),
   };
 }
 

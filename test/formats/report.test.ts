@@ -4,8 +4,9 @@ import { type Browser, chromium as playwright } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MODES } from '../../src/data/curriculum.ts';
 import { align, reportCurves, thin } from '../../src/train/report/curves.ts';
+import { escapeHtml } from '../../src/train/report/html.ts';
 import { MODE_COLOURS, STYLE } from '../../src/train/report/style.ts';
-import { escapeHtml, type ReportInput, reportHtml } from '../../src/train/report.ts';
+import { type ReportInput, reportHtml } from '../../src/train/report.ts';
 import { formatResults, resultsTable } from '../../src/train/results.ts';
 import { HOSTILE, reportSample } from './report-sample.ts';
 

@@ -15,15 +15,15 @@ const row = (latents: number): Row => {
 
 describe('passes', () => {
   it('is one pass without latents', () => {
-    expect(passes(9, 9, 0, 2)).toEqual([{ t0: 0, t1: 9, fed: false, recorded: true }]);
+    expect(passes(9, 9, 0, 2)).toEqual([{ t0: 0, t1: 9, fed: 0, settled: 9, recorded: true }]);
   });
 
   it('runs the question, each latent, and the last one with the text', () => {
     expect(passes(10, 4, 3, 'full')).toEqual([
-      { t0: 0, t1: 4, fed: false, recorded: true },
-      { t0: 4, t1: 5, fed: true, recorded: true },
-      { t0: 5, t1: 6, fed: true, recorded: true },
-      { t0: 6, t1: 10, fed: true, recorded: true },
+      { t0: 0, t1: 4, fed: 0, settled: 4, recorded: true },
+      { t0: 4, t1: 5, fed: 1, settled: 5, recorded: true },
+      { t0: 5, t1: 6, fed: 1, settled: 6, recorded: true },
+      { t0: 6, t1: 10, fed: 1, settled: 10, recorded: true },
     ]);
   });
 

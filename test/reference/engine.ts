@@ -1,6 +1,7 @@
 // From the engine's own forms (config, float32 weights, time-major batch) to the reference's, so that a test can
 // run both on one random model. Knows shapes only; runs nothing.
 import type { ModelConfig } from '../../src/model/config.ts';
+import { PUBLISHED } from '../../src/model/recurrence.ts';
 import type { ReferenceBatch, ReferenceConfig, Weights } from './model.ts';
 
 /** The fields of the engine's batch that the loss depends on; index t*B + b, see src/data/batch.ts. */
@@ -17,6 +18,7 @@ export interface TimeMajorBatch {
 
 export function referenceConfig(config: ModelConfig): ReferenceConfig {
   if (config.latentTokenId === undefined) throw new Error('the reference needs a latent token id');
+  const { feedback, schedule } = config.recurrence ?? PUBLISHED;
   return {
     n_layer: config.layers,
     n_head: config.heads,
@@ -27,6 +29,8 @@ export function referenceConfig(config: ModelConfig): ReferenceConfig {
     layer_norm_epsilon: config.layerNormEpsilon,
     latent_token_id: config.latentTokenId,
     tie_word_embeddings: !config.ownHead,
+    feedback,
+    iterations: schedule === 'sequential' ? undefined : Number(schedule.replace('jacobi:', '')),
   };
 }
 

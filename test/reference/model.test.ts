@@ -77,7 +77,7 @@ type Plan = typeof plans extends fc.Arbitrary<infer P> ? P : never;
 function build(
   plan: Plan,
   counts: 'mixed' | 'equal',
-  tied = true,
+  change: Partial<ReferenceConfig> = {},
 ): { model: ReferenceModel; batch: ReferenceBatch } {
   const [H, D] = plan.heads as [number, number];
   const config: ReferenceConfig = {
@@ -88,7 +88,7 @@ function build(
     n_positions: 16,
     layer_norm_epsilon: 0.1,
     latent_token_id: 3,
-    tie_word_embeddings: tied,
+    ...change,
   };
   const random = uniform(plan.seed);
   const rows = plan.rows.map(row => ({ ...row, latents: counts === 'equal' ? plan.latents : row.latents }));
@@ -96,9 +96,14 @@ function build(
 }
 
 /** Checks some entries of every gradient by central differences, holding the window's constants still. */
-function checkByDifferences(model: ReferenceModel, batch: ReferenceBatch, window: number | 'full'): void {
+function checkByDifferences(
+  model: ReferenceModel,
+  batch: ReferenceBatch,
+  window: number | 'full',
+  stepWeight = 0,
+): void {
   const trace = forward(model, batch);
-  const grads = backward(model, batch, trace, window);
+  const grads = backward(model, batch, trace, window, stepWeight);
   const step = 1e-5;
   for (const [name, weight] of model.weights) {
     const picks = [0, 1, 2, 3].map(i => Math.floor(((i + 0.5) * weight.length) / 4));
@@ -106,7 +111,7 @@ function checkByDifferences(model: ReferenceModel, batch: ReferenceBatch, window
       const original = weight[index]!;
       const lossAt = (value: number) => {
         weight[index] = value;
-        return lossOf(model, batch, forward(model, batch, { trace, window }));
+        return lossOf(model, batch, forward(model, batch, { trace, window }), stepWeight);
       };
       const slope = (lossAt(original + step) - lossAt(original - step)) / (2 * step);
       weight[index] = original;
@@ -132,7 +137,7 @@ describe('against finite differences', () => {
   test('full, with a head that has weights of its own', () => {
     fc.assert(
       fc.property(plans, plan => {
-        const { model, batch } = build(plan, 'mixed', false);
+        const { model, batch } = build(plan, 'mixed', { tie_word_embeddings: false });
         checkByDifferences(model, batch, 'full');
       }),
       { seed: 4, numRuns: 10 },
@@ -147,6 +152,71 @@ describe('against finite differences', () => {
       }),
       { seed: 2, numRuns: 25 },
     );
+  });
+});
+
+describe('other recurrences against finite differences', () => {
+  const forms = ['hidden', 'linear', 'mlp', 'soft', 'token'] as const;
+  const schedules = fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined });
+  const windows = fc.oneof(fc.constant('full' as const), fc.integer({ min: 1, max: 3 }));
+  test.each(forms)('%s is fed back', feedback => {
+    fc.assert(
+      fc.property(plans, schedules, windows, (plan, iterations, window) => {
+        const { model, batch } = build(plan, 'equal', { feedback, iterations, step_tokens: 2 });
+        checkByDifferences(model, batch, window, plan.seed % 2 === 0 ? 0 : 0.7);
+      }),
+      { seed: 6, numRuns: 15 },
+    );
+  });
+
+  test('mixed latent counts in parallel, full', () => {
+    fc.assert(
+      fc.property(plans, fc.integer({ min: 1, max: 5 }), (plan, iterations) => {
+        const { model, batch } = build(plan, 'mixed', { iterations, step_tokens: 2 });
+        checkByDifferences(model, batch, 'full', 0.7);
+      }),
+      { seed: 7, numRuns: 10 },
+    );
+  });
+});
+
+describe('parallel iterations', () => {
+  const change = (model: ReferenceModel, recurrence: Partial<ReferenceConfig>): ReferenceModel => {
+    return { ...model, config: { ...model.config, ...recurrence } };
+  };
+  function expectSame(a: ReferenceModel, b: ReferenceModel, batch: ReferenceBatch): void {
+    const [one, other] = [lossAndGrads(a, batch), lossAndGrads(b, batch)];
+    expect(Math.abs(one.loss - other.loss)).toBeLessThan(1e-12);
+    for (const [name, grad] of one.grads)
+      expect(relativeError(grad, other.grads.get(name)!), name).toBeLessThan(1e-10);
+  }
+
+  test('as many as latents, or more, are the same as one latent after another', () => {
+    fc.assert(
+      fc.property(plans, fc.integer({ min: 0, max: 2 }), (plan, more) => {
+        const { model, batch } = build(plan, 'mixed');
+        const iterations = Math.max(1, ...plan.rows.map(row => row.latents)) + more;
+        expectSame(change(model, { iterations, complete: true }), model, batch);
+      }),
+      { seed: 8, numRuns: 15 },
+    );
+  });
+
+  test('latents whose input cannot have changed need not be run again', () => {
+    fc.assert(
+      fc.property(plans, fc.integer({ min: 1, max: 4 }), (plan, iterations) => {
+        const { model, batch } = build(plan, 'mixed');
+        expectSame(change(model, { iterations, complete: true }), change(model, { iterations }), batch);
+      }),
+      { seed: 9, numRuns: 15 },
+    );
+  });
+
+  test('fewer are something else', () => {
+    const rows = [{ question: 2, latents: 3, text: 2 }];
+    const { model, batch } = build({ seed: 1, n_layer: 1, heads: [1, 5], latents: 3, rows }, 'equal');
+    const loss = (iterations?: number) => lossAndGrads(change(model, { iterations }), batch).loss;
+    for (const iterations of [1, 2]) expect(Math.abs(loss(iterations) - loss())).toBeGreaterThan(1e-6);
   });
 });
 

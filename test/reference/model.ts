@@ -1,11 +1,12 @@
 // The whole model in float64: GPT-2 with the latent recurrence and the truncation window, forward and backward
-// by hand. It is the specification of src/model and stays naive: one column of one row at a time, left to right,
-// then right to left. It knows nothing of passes, batches of columns or devices, which is the point: passes are
+// by hand. It is the specification of src/model and stays naive: one column of one row at a time, in the order of
+// visits.ts, then in reverse. It knows nothing of passes, batches of columns or devices, which is the point: passes are
 // how the engine schedules this, and must not change a number.
 //
-// Why column order suffices for the backward: column t influences only columns right of it, through its K and V in
-// every layer and, where t+1 is a latent, through its hidden state. So when the backward reaches column t from
-// the right, its dK, dV and dHidden are complete.
+// Why that order suffices for the backward: a visit of a column influences only visits after it, through its K and V in
+// every layer and, where a latent takes it, through its hidden state. So when the backward reaches a visit from the end,
+// its dK, dV and dHidden are complete.
+import { type FeedbackForm, feedback, feedbackBackward } from './feedback.ts';
 import {
   addTo,
   attention,
@@ -19,6 +20,7 @@ import {
   plus,
   softmax,
 } from './math.ts';
+import { type Visit, visitsOf } from './visits.ts';
 
 /** The keys of a Hugging Face GPT-2 config.json that the numerics depend on, and the latent token. */
 export interface ReferenceConfig {
@@ -33,6 +35,14 @@ export interface ReferenceConfig {
   readonly latent_token_id: number;
   /** false: the head has weights of its own, `lm_head.weight`; else it is the token embedding. */
   readonly tie_word_embeddings?: boolean;
+  /** What a latent takes of the hidden state before it; `hidden` by default. */
+  readonly feedback?: FeedbackForm;
+  /** Parallel iterations over the latents; undefined: one latent after another. */
+  readonly iterations?: number | undefined;
+  /** See VisitOptions. */
+  readonly complete?: boolean;
+  /** Tokens that the step head reads; 0 (the default): there is none. */
+  readonly step_tokens?: number;
 }
 
 /** Arrays [B][T] as in a parity batch file: labels unshifted with -100 for none, mask 0 at pads on either side. */
@@ -41,6 +51,8 @@ export interface ReferenceBatch {
   readonly labels: readonly (readonly number[])[];
   readonly attention_mask: readonly (readonly number[])[];
   readonly position_ids: readonly (readonly number[])[];
+  /** [B][latents]: tokens of the step that a latent stands for. */
+  readonly steps?: readonly (readonly (readonly number[])[])[];
 }
 
 /** Weights or gradients by Hugging Face name (`transformer.wte.weight`, …), row-major, [in, out] for matrices. */
@@ -64,15 +76,22 @@ interface LayerTrace {
   readonly fc: Float64Array; // before GELU
 }
 
-/** One real column: its blocks and its state after them and after ln_f. */
-interface Column {
+/** A visit of a real column: what it took, its blocks, and its state after them and after ln_f. */
+interface Column extends Visit {
+  /** What was fed to it [C]; undefined where it took a token's embedding. */
+  readonly fed: Float64Array | undefined;
   readonly layers: readonly LayerTrace[];
   readonly x: Float64Array;
   readonly hidden: Float64Array;
 }
 
-/** `columns[b][t]`; undefined at pads, which no real column can see. */
-export type Trace = readonly (readonly (Column | undefined)[])[];
+/** Every row's visits in their order. Pads have none: no real column can see them. */
+export type Trace = readonly (readonly Column[])[];
+
+/** The last visit of column t, which is what labels and later columns see of it. */
+export function settled(columns: readonly Column[], t: number): Column {
+  return columns.findLast(column => column.t === t)!;
+}
 
 /** The names of all parameters and their shapes, in the order of Hugging Face's `named_parameters()`. */
 export function parameterShapes(config: ReferenceConfig): Map<string, readonly number[]> {
@@ -99,6 +118,15 @@ export function parameterShapes(config: ReferenceConfig): Map<string, readonly n
     addLinear(`h.${layer}.mlp.c_proj`, inner, C);
   }
   addNorm('ln_f');
+  if (config.feedback === 'mlp') addLinear('bridge.c_fc', C, C);
+  if (config.feedback === 'linear' || config.feedback === 'mlp') {
+    addLinear('bridge.c_proj', C, C);
+    addNorm('bridge.ln');
+  }
+  for (let j = 0; j < (config.step_tokens ?? 0); j++) {
+    shapes.set(`step_head.${j}.weight`, [C, C]);
+    shapes.set(`step_head.${j}.bias`, [C]);
+  }
   if (config.tie_word_embeddings === false) shapes.set('lm_head.weight', [V, C]);
   return shapes;
 }
@@ -111,21 +139,28 @@ const row = (matrix: Float64Array, index: number, width: number) =>
   matrix.subarray(index * width, (index + 1) * width);
 
 /**
- * Columns of a row whose K/V and hidden state are constants to everything after them: with window k and n
- * latents, the first n-k latent columns. A finite window needs equal counts, as in the engine.
+ * The visits of each row. With window k the last k latents, or iterations, carry gradients; a finite window needs equal
+ * counts, as in the engine.
  */
-function constantColumns(model: ReferenceModel, batch: ReferenceBatch, window: number | 'full'): Set<number> {
-  if (window === 'full') return new Set();
-  const latents = batch.input_ids.map((ids, b) =>
-    ids.flatMap((_, t) => (isLatent(model, batch, b, t) ? [t] : [])),
-  );
-  if (new Set(latents.map(columns => columns.length)).size > 1) {
+function visits(model: ReferenceModel, batch: ReferenceBatch, window: number | 'full'): Visit[][] {
+  const { iterations, complete } = model.config;
+  const counts = batch.input_ids.map((ids, b) => ids.filter((_, t) => isLatent(model, batch, b, t)).length);
+  if (window !== 'full' && new Set(counts).size > 1) {
     throw new Error('a finite window needs the same number of latents in every row');
   }
-  return new Set(latents[0]!.slice(0, Math.max(0, latents[0]!.length - window)));
+  return batch.attention_mask.map((mask, b) => {
+    const columns = mask.flatMap((real, t) => (real ? [t] : []));
+    return visitsOf(columns, t => isLatent(model, batch, b, t), { iterations, window, complete });
+  });
 }
 
-function forwardColumn(model: ReferenceModel, embedding: Float64Array, earlier: readonly Column[]): Column {
+function forwardColumn(
+  model: ReferenceModel,
+  visit: Visit,
+  fed: Float64Array | undefined,
+  embedding: Float64Array,
+  earlier: readonly Column[],
+): Column {
   const { n_layer, n_head, n_embd: C, layer_norm_epsilon: eps } = model.config;
   const w = (name: string) => model.weights.get('transformer.' + name)!;
   const project = (name: string, x: Float64Array) => linear(x, w(name + '.weight'), w(name + '.bias'));
@@ -146,36 +181,47 @@ function forwardColumn(model: ReferenceModel, embedding: Float64Array, earlier: 
     layers.push({ x, ln1, q, k, v, y, mid, ln2, fc });
     x = plus(mid, project(h + 'mlp.c_proj', gelu(fc)));
   }
-  return { layers, x, hidden: norm('ln_f', x) };
+  return { ...visit, fed, layers, x, hidden: norm('ln_f', x) };
+}
+
+/** What visit `from` feeds back is part of what is differentiated, unless it and the visit that takes it are constant. */
+function constantFed(columns: readonly Visit[], { from, constant }: Visit): boolean {
+  return constant && columns[from!]!.constant;
 }
 
 /**
- * Every real column of every row. A latent's input embedding is the hidden state (after ln_f) of the column
- * before it; its position embedding is added like any other's.
+ * Every visit of every row. A latent's input embedding is what the hidden state (after ln_f) of the column before it
+ * feeds back; its position embedding is added like any other's.
  *
- * `constants` takes the columns that `window` makes constant from an earlier trace instead of computing them: what
- * a finite-difference check of a truncated gradient must hold still.
+ * `constants` takes what `window` makes constant from an earlier trace instead of computing it: what a finite-difference
+ * check of a truncated gradient must hold still.
  */
 export function forward(
   model: ReferenceModel,
   batch: ReferenceBatch,
   constants?: { trace: Trace; window: number | 'full' },
 ): Trace {
-  const C = model.config.n_embd;
-  const wte = model.weights.get('transformer.wte.weight')!;
-  const wpe = model.weights.get('transformer.wpe.weight')!;
-  const frozen = constants ? constantColumns(model, batch, constants.window) : new Set<number>();
-  return batch.input_ids.map((ids, b) => {
-    const columns: (Column | undefined)[] = [];
-    ids.forEach((id, t) => {
-      if (batch.attention_mask[b]![t] === 0) columns.push(undefined);
-      else if (frozen.has(t)) columns.push(constants!.trace[b]![t]);
-      else {
-        const input = isLatent(model, batch, b, t) ? columns[t - 1]!.hidden : row(wte, id, C);
-        const embedding = plus(input, row(wpe, batch.position_ids[b]![t]!, C));
-        const earlier = columns.filter(column => column !== undefined);
-        columns.push(forwardColumn(model, embedding, earlier));
+  const { n_embd: C, feedback: form = 'hidden', layer_norm_epsilon: eps } = model.config;
+  const w = (name: string) => model.weights.get('transformer.' + name)!;
+  return visits(model, batch, constants?.window ?? 'full').map((row_, b) => {
+    const columns: Column[] = [];
+    row_.forEach((visit, i) => {
+      const { t, from, sees, constant } = visit;
+      const known = constant ? constants!.trace[b]![i]! : undefined;
+      const fed =
+        from === undefined
+          ? undefined
+          : known && constantFed(row_, visit)
+            ? known.fed
+            : feedback(form, columns[from]!.hidden, { w, head: headOf(model.weights) }, eps);
+      if (known) {
+        columns.push({ ...known, fed });
+        return;
       }
+      const input = fed ?? row(w('wte.weight'), batch.input_ids[b]![t]!, C);
+      const embedding = plus(input, row(w('wpe.weight'), batch.position_ids[b]![t]!, C));
+      const earlier = sees.slice(0, -1).map(j => columns[j]!);
+      columns.push(forwardColumn(model, visit, fed, embedding, earlier));
     });
     return columns;
   });
@@ -202,16 +248,41 @@ function labelCount(batch: ReferenceBatch): number {
   return batch.labels.flatMap(labels => labels.slice(1)).filter(label => label !== -100).length;
 }
 
-/** Mean cross-entropy over all labels of the batch. */
-export function lossOf(model: ReferenceModel, batch: ReferenceBatch, trace: Trace): number {
+/**
+ * Of a row: each latent's last visit, and the tokens of its step. A latent that was never fed, since there was only one
+ * iteration, holds no thought to read.
+ */
+function supervised(batch: ReferenceBatch, b: number, columns: readonly Column[]) {
+  const latents = columns.filter(column => column.fed && column === settled(columns, column.t));
+  return latents.flatMap((column, p) =>
+    (batch.steps?.[b]?.[p] ?? []).map((token, j) => ({ column, token, j })),
+  );
+}
+
+function stepTokenCount(batch: ReferenceBatch, trace: Trace): number {
+  return trace.flatMap((columns, b) => supervised(batch, b, columns)).length;
+}
+
+/** What the step head reads at position j: a linear map of the thought. */
+function stepState(model: ReferenceModel, j: number, fed: Float64Array): Float64Array {
+  return linear(fed, model.weights.get(`step_head.${j}.weight`)!, model.weights.get(`step_head.${j}.bias`)!);
+}
+
+/** Mean cross-entropy over all labels of the batch, and `stepWeight` times the mean over all tokens of steps. */
+export function lossOf(model: ReferenceModel, batch: ReferenceBatch, trace: Trace, stepWeight = 0): number {
   let total = 0;
+  let steps = 0;
   trace.forEach((columns, b) => {
-    columns.forEach((column, t) => {
-      const label = labelAt(batch, b, t);
-      if (column && label !== undefined) total -= Math.log(softmax(logits(model, column.hidden))[label]!);
+    columns.forEach(column => {
+      const label = labelAt(batch, b, column.t);
+      if (column === settled(columns, column.t) && label !== undefined)
+        total -= Math.log(softmax(logits(model, column.hidden))[label]!);
     });
+    if (stepWeight > 0)
+      for (const { column, token, j } of supervised(batch, b, columns))
+        steps -= Math.log(softmax(logits(model, stepState(model, j, column.fed!)))[token]!);
   });
-  return total / labelCount(batch);
+  return total / labelCount(batch) + (steps > 0 ? (stepWeight * steps) / stepTokenCount(batch, trace) : 0);
 }
 
 /** Gradients of the loss for every parameter, through the recorded columns of `window`. */
@@ -220,45 +291,65 @@ export function backward(
   batch: ReferenceBatch,
   trace: Trace,
   window: number | 'full',
+  stepWeight = 0,
 ): Weights {
-  const C = model.config.n_embd;
+  const { n_embd: C, n_layer, feedback: form = 'hidden', layer_norm_epsilon: eps } = model.config;
   const grads: Weights = new Map();
   for (const [name, weight] of model.weights) grads.set(name, new Float64Array(weight.length));
-  const constant = constantColumns(model, batch, window);
+  const w = (name: string) => model.weights.get('transformer.' + name)!;
+  const d = (name: string) => grads.get('transformer.' + name)!;
   const head = headOf(model.weights);
   const dHead = headOf(grads);
-  const dWte = grads.get('transformer.wte.weight')!;
-  const dWpe = grads.get('transformer.wpe.weight')!;
-  const labels = labelCount(batch);
+  const [values, gradients] = [
+    { w, head },
+    { w: d, head: dHead },
+  ];
+  const plan = visits(model, batch, window);
 
+  /** -scale log softmax(state·headᵀ)[target]: adds into dHead and dState. The head itself is always recorded. */
+  const headBackward = (state: Float64Array, target: number, scale: number, dState: Float64Array) => {
+    const dLogits = softmax(logits(model, state)).map((p, v) => scale * (p - (v === target ? 1 : 0)));
+    dLogits.forEach((dLogit, v) => {
+      for (let i = 0; i < C; i++) {
+        dHead[v * C + i]! += dLogit * state[i]!;
+        dState[i]! += dLogit * head[v * C + i]!;
+      }
+    });
+  };
+
+  const steps = stepTokenCount(batch, trace);
   trace.forEach((columns, b) => {
     const zeros = () => columns.map(() => new Float64Array(C));
-    const dK = Array.from({ length: model.config.n_layer }, zeros);
-    const dV = Array.from({ length: model.config.n_layer }, zeros);
+    const dK = Array.from({ length: n_layer }, zeros);
+    const dV = Array.from({ length: n_layer }, zeros);
     const dHidden = zeros();
-    for (let t = columns.length - 1; t >= 0; t--) {
-      const column = columns[t];
-      if (!column) continue;
-      const label = labelAt(batch, b, t);
-      if (label !== undefined) {
-        // logits = hidden·headᵀ; loss = -log softmax(logits)[label] / labels. The head itself is always recorded.
-        const dLogits = softmax(logits(model, column.hidden)).map(
-          (p, v) => (p - (v === label ? 1 : 0)) / labels,
-        );
-        dLogits.forEach((d, v) => {
-          for (let i = 0; i < C; i++) {
-            dHead[v * C + i]! += d * column.hidden[i]!;
-            dHidden[t]![i]! += d * head[v * C + i]!;
-          }
-        });
+    const dFed = zeros();
+    if (stepWeight > 0)
+      for (const { column, token, j } of supervised(batch, b, columns)) {
+        const name = `step_head.${j}`;
+        const dState = new Float64Array(C);
+        headBackward(stepState(model, j, column.fed!), token, stepWeight / steps, dState);
+        const [weight, dWeight, dBias] = [model.weights, grads, grads].map((map, i) =>
+          map.get(`${name}.${i < 2 ? 'weight' : 'bias'}`),
+        ) as [Float64Array, Float64Array, Float64Array];
+        addTo(dFed[columns.indexOf(column)]!, linearBackward(column.fed!, weight, dState, dWeight, dBias));
       }
-      if (constant.has(t)) continue;
-      const earlier = columns.flatMap((c, j) => (c && j <= t ? [j] : []));
-      const dEmbedding = backwardColumn(model, columns, earlier, dHidden[t]!, dK, dV, grads);
-      // embedding = (latent ? hidden[t-1] : wte[id]) + wpe[position]
-      const dInput = isLatent(model, batch, b, t) ? dHidden[t - 1]! : row(dWte, batch.input_ids[b]![t]!, C);
-      addTo(dInput, dEmbedding);
-      addTo(row(dWpe, batch.position_ids[b]![t]!, C), dEmbedding);
+    for (let i = columns.length - 1; i >= 0; i--) {
+      const column = columns[i]!;
+      const visit = plan[b]![i]!;
+      const { t, from, sees } = visit;
+      const label = labelAt(batch, b, t);
+      if (label !== undefined && column === settled(columns, t))
+        headBackward(column.hidden, label, 1 / labelCount(batch), dHidden[i]!);
+      if (!visit.constant) {
+        const dEmbedding = backwardColumn(model, columns, sees, dHidden[i]!, dK, dV, grads);
+        // embedding = (fed or wte[id]) + wpe[position]
+        addTo(from === undefined ? row(d('wte.weight'), batch.input_ids[b]![t]!, C) : dFed[i]!, dEmbedding);
+        addTo(row(d('wpe.weight'), batch.position_ids[b]![t]!, C), dEmbedding);
+      }
+      if (from === undefined || constantFed(plan[b]!, visit)) continue;
+      // fed = feedback(hidden of `from`)
+      addTo(dHidden[from]!, feedbackBackward(form, columns[from]!.hidden, values, eps, dFed[i]!, gradients));
     }
   });
   return grads;
@@ -270,7 +361,7 @@ export function backward(
  */
 function backwardColumn(
   model: ReferenceModel,
-  columns: readonly (Column | undefined)[],
+  columns: readonly Column[],
   earlier: readonly number[],
   dHidden: Float64Array,
   dK: readonly Float64Array[][],
@@ -314,12 +405,17 @@ function backwardColumn(
   return dx;
 }
 
-/** Loss and gradients of a batch; `trace[b][t].hidden` has the hidden states, `logits(model, hidden)` the logits. */
+/** Loss and gradients of a batch; `settled(trace[b], t).hidden` has the hidden states, `logits(model, hidden)` the logits. */
 export function lossAndGrads(
   model: ReferenceModel,
   batch: ReferenceBatch,
   window: number | 'full' = 'full',
+  stepWeight = 0,
 ): { loss: number; grads: Weights; trace: Trace } {
   const trace = forward(model, batch);
-  return { loss: lossOf(model, batch, trace), grads: backward(model, batch, trace, window), trace };
+  return {
+    loss: lossOf(model, batch, trace, stepWeight),
+    grads: backward(model, batch, trace, window, stepWeight),
+    trace,
+  };
 }

@@ -21,7 +21,7 @@ export function randomModel(config: ReferenceConfig, random: () => number): Refe
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   const weights = new Map<string, Float64Array>();
   for (const [name, shape] of parameterShapes(config)) {
-    const [mean, deviation] = /ln_.*weight$/.test(name)
+    const [mean, deviation] = /\bln(_\w+)?\.weight$/.test(name)
       ? [0.9, 0.3]
       : name.endsWith('bias')
         ? [0, 0.2]
@@ -47,7 +47,8 @@ export interface RowPlan {
 /**
  * A batch of the planned rows, left-padded so that first latents share a column (rows without latents stand as if
  * theirs came next) and right-padded to a common length. Token 0 pads, 1 starts, 2 ends, the config's latent token
- * marks latents, and words are all others; at least one word must exist.
+ * marks latents, and words are all others; at least one word must exist. With a step head each latent stands for a step of
+ * 0 to `step_tokens` words.
  */
 export function randomBatch(
   config: ReferenceConfig,
@@ -72,6 +73,10 @@ export function randomBatch(
     return { ids: [...prompt, ...answer], prompt: prompt.length, answer, left: longestQuestion - question };
   });
   const T = Math.max(...built.map(({ ids, left }) => left + ids.length));
+  const { step_tokens = 0 } = config;
+  const steps = rows.map(({ latents }) =>
+    Array.from({ length: latents }, () => draw(Math.floor(random() * (step_tokens + 1)))),
+  );
   const padded = (pick: (row: (typeof built)[number]) => number[], fill: number) =>
     built.map(row => [
       ...repeat(row.left, fill),
@@ -83,5 +88,6 @@ export function randomBatch(
     labels: padded(row => [...repeat(row.prompt, -100), ...row.answer], -100),
     attention_mask: padded(row => repeat(row.ids.length, 1), 0),
     position_ids: padded(row => row.ids.map((_, i) => i), 0),
+    ...(step_tokens > 0 && { steps }),
   };
 }

@@ -238,6 +238,7 @@ describe('by keyboard', () => {
     for (const clause of [
       'thoughts removed',
       'thoughts blanked',
+      'noise for thoughts',
       "another question's thoughts",
       'snapped to tokens',
     ]) {
@@ -252,15 +253,15 @@ describe('by keyboard', () => {
   it('a run over many questions, and its end before time', async () => {
     const panel = page.locator('section', { hasText: 'Many questions' });
     await panel.getByRole('button', { name: 'Run' }).press('Enter');
-    await panel.locator('tbody tr').nth(6).waitFor();
+    await panel.locator('tbody tr').nth(7).waitFor();
     await page.waitForFunction(() => document.querySelector('progress')!.value > 0);
     // The page answers while the run goes on.
     await afterwards(page, () => page.getByRole('button', { name: 'Ask again' }).press('Enter'));
     await panel.getByRole('button', { name: 'Stop' }).press('Enter');
-    await page.getByText(/the run has ended after \d+ of 1400 answers/).waitFor({ state: 'attached' });
+    await page.getByText(/the run has ended after \d+ of 1600 answers/).waitFor({ state: 'attached' });
     await panel.getByLabel('questions').selectOption('100');
     await panel.getByRole('button', { name: 'Run' }).press('Enter');
-    await page.getByText('the run has ended after 700 of 700 answers').waitFor({ state: 'attached' });
+    await page.getByText('the run has ended after 800 of 800 answers').waitFor({ state: 'attached' });
     const right = await panel.locator('.share-cell').allInnerTexts();
     const [kept, removed] = right.map(share => Number.parseInt(share, 10));
     expect(kept).toBeGreaterThanOrEqual(85);

@@ -15,6 +15,7 @@ type Rule = (dispatch: DryDispatch) => Work;
 const RULES: Readonly<Record<string, Rule>> = {
   adamw: ({ params }) => moved(7 * need(params, 'count')),
   add: dispatch => all(dispatch),
+  argmax: dispatch => all(dispatch),
   'attention-forward': attentionForward,
   'attention-dq': attentionQueries,
   'attention-dkv': attentionKeys,
@@ -39,6 +40,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   'gelu-backward': dispatch => all(dispatch),
   layernorm: dispatch => all(dispatch),
   'layernorm-backward': layernormBackward,
+  lookup: ({ params }) => moved(2 * need(params, 'M') * need(params, 'C')),
+  'lookup-backward': ({ params }) => moved(3 * need(params, 'M') * need(params, 'C')),
   matmul: product,
   'partial-sums': ({ params }) => moved(need(params, 'count') + need(params, 'threads')),
   scale: dispatch => all(dispatch, 'y'),
@@ -47,6 +50,8 @@ const RULES: Readonly<Record<string, Rule>> = {
     const C = need(params, 'C');
     return moved((need(bound, 'order') / 4) * C + 2 * (nEnd - nStart) * C);
   },
+  softmax: dispatch => all(dispatch),
+  'softmax-backward': dispatch => all(dispatch, 'dx'),
   sum: dispatch => all(dispatch),
   'sum-halves': ({ params, bound }) =>
     moved(
@@ -161,9 +166,9 @@ function attentionColumn(dispatch: DryDispatch): Work {
   return { flops: queries.flops + keys.flops, bytes: queries.bytes + keys.bytes - again };
 }
 
-/** Bytes of the record of a query, all heads: the store has a row of q, k and v for each of its rows. */
-function recordBytes({ bound }: DryDispatch, C: number): number {
-  return need(bound, 'records') / (need(bound, 'qkv') / (12 * C));
+/** Bytes of the record of a query, all heads: query, dOut and four numbers more a head. */
+function recordBytes({ params }: DryDispatch, C: number): number {
+  return 4 * (2 * C + 4 * need(params, 'H'));
 }
 
 function need(values: Readonly<Record<string, number>>, name: string): number {

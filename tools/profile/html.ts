@@ -1,6 +1,6 @@
 // A profile as one HTML file that needs nothing beside it: a flame chart drawn by the style sheet, which the script
 // only zooms, and a table. Knows frames and sums; text from outside is escaped.
-import { escapeHtml } from '../../src/train/report.ts';
+import { escapeHtml } from '../../src/train/report/html.ts';
 import { count, factsOf, gflops, headlineOf, type Profile, percent, rateOf, time } from './describe.ts';
 import { wirePage } from './page.ts';
 import { STYLE } from './style.ts';

@@ -5,6 +5,7 @@ import { copy, fill } from '../../src/flat.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { adamw } from '../../src/ops/adamw.ts';
 import { clipFactor } from '../../src/ops/clip.ts';
+import { matchNorm } from '../../src/ops/match-norm.ts';
 import { sum, sumSquares } from '../../src/ops/reduce.ts';
 import { argmax, sample } from '../../src/ops/sample.ts';
 import type { Slot } from '../../src/tape.ts';
@@ -32,9 +33,11 @@ const DIMS: Readonly<Record<string, Dims>> = {
   gelu: { M: 3, C: 25 },
   layernorm: { M: 5, C: 67 },
   linear: { M: 5, N: 6, K: 3, bias: 1, residual: 1 },
+  lookup: { M: 5, V: 4, C: 5 },
   matmul: { M: 3, N: 5, K: 17, batch: 1, form: 1 },
   mlp: { M: 3, C: 5, I: 6 },
   'slice-rows': { M: 5, C: 5, from: 2, to: 4 },
+  softmax: { R: 2, V: 70 },
 };
 
 function same(what: string, got: ArrayLike<number>, expected: ArrayLike<number>): void {
@@ -164,6 +167,13 @@ const others: readonly Scene[] = [
       const row = upload(gpu, Float32Array.of(8, 2, 3), [1, 3]);
       const uniforms = upload(gpu, Float32Array.of(0.999), [1]);
       same('sample', await readU32(sample(gpu, row, uniforms, { temperature: 1, topK: 2 })), [2]);
+    },
+  },
+  {
+    name: 'rows as long as others',
+    async run(gpu) {
+      const put = (...values: number[]): Tensor => upload(gpu, Float32Array.from(values), [3, 2]);
+      same('y', await read(matchNorm(gpu, put(3, 4, 0, 0, 1, 0), put(0, 2, 1, 1, 0, 0))), [0, 5, 0, 0, 0, 0]);
     },
   },
 ];

@@ -3,6 +3,7 @@
 
 import { FORMS, promptOf, silentColumns } from '../../data/curriculum.ts';
 import { UserError } from '../../errors.ts';
+import { type ControlName, overAll } from '../../eval/control.ts';
 import { type Outcome, topTokens } from '../../eval/evaluate.ts';
 import { askingOf } from '../../eval/prompting.ts';
 import { Reasoner } from '../../eval/reasoner.ts';
@@ -20,7 +21,6 @@ import type {
   Reply,
   Requests,
   Score,
-  Treatment,
 } from './protocol.ts';
 
 /** Rows at once. */
@@ -95,7 +95,7 @@ export class Engine {
     const { sample, solvable } = needs.question;
     const compiledBefore = gpu.compiled;
     const begun = performance.now();
-    const samples = needs.treatment === 'shuffle' ? [sample, needs.other] : [sample];
+    const samples = needs.control === 'shuffle' ? [sample, needs.other] : [sample];
     const { outcomes } = await reasoner.evaluate(
       samples,
       { ...settings(reasoner, needs), thoughts: true },
@@ -142,13 +142,13 @@ export class Engine {
 
 function settings(
   reasoner: Reasoner,
-  { thoughts, treatment }: { thoughts?: number; treatment: Treatment },
+  { thoughts, control }: { thoughts?: number; control: ControlName },
 ): Parameters<Reasoner['evaluate']>[1] {
   const thinks = FORMS[reasoner.asking().mode].instead === 'latents';
   return {
     batch: BATCH,
     ...(thinks && thoughts !== undefined && { latents: thoughts }),
-    ...(thinks && (treatment === 'remove' ? { removeLatents: true } : { tamper: treatment })),
+    ...(thinks && thoughts !== 0 && { control: overAll(control) }),
   };
 }
 
@@ -179,7 +179,7 @@ function columnsOf(
     const thought = t - prompt.latentStart;
     if (prompt.latents === 0 || thought < 0 || thought >= prompt.latents)
       return [{ kind: isMarker(id) ? 'marker' : 'question', text: tokenizer.decode([id]) }];
-    if (flags.removeLatents) return [];
+    if (needs.control === 'no-latent') return [];
     return [{ kind: 'latent', text: topTokens(thoughts[thought]!, tokenizer, 1)[0]!.token }];
   });
   return [...asked, ...tokens.map((id): Column => ({ kind: 'written', text: tokenizer.decode([id]) }))];

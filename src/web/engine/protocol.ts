@@ -1,10 +1,7 @@
 // What the page and the worker say to each other. Knows the messages; knows neither side.
 import type { Mode } from '../../data/curriculum.ts';
 import type { Sample } from '../../data/sample.ts';
-import type { Tamper } from '../../eval/tamper.ts';
-
-/** How a model's thoughts are treated: as they are, one of the tampers, or not thought at all. */
-export type Treatment = Tamper | 'remove';
+import type { ControlName } from '../../eval/control.ts';
 
 export interface DeviceInfo {
   readonly adapter: string;
@@ -84,7 +81,7 @@ export interface Requests {
       question: Question;
       /** Thoughts instead of those trained. */
       thoughts?: number;
-      treatment: Treatment;
+      control: ControlName;
       /** The question whose thoughts `shuffle` gives to this one. */
       other: Sample;
     };
@@ -92,7 +89,7 @@ export interface Requests {
   };
   /** Asks a few dozen at once: a longer run is many of these, so that it can be stopped and others come in between. */
   score: {
-    needs: { model: string; samples: readonly Sample[]; thoughts?: number; treatment: Treatment };
+    needs: { model: string; samples: readonly Sample[]; thoughts?: number; control: ControlName };
     gives: Score;
   };
 }

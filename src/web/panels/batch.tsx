@@ -1,7 +1,7 @@
-// A run over many new questions: every model, and the thinker's thoughts tampered with in every way.
+// A run over many new questions: every model, and the thinker under every control.
 import { useState } from 'preact/hooks';
 import type { Tally } from '../session.ts';
-import { percent, TREATMENTS } from '../words.ts';
+import { CONTROL_WORDS, percent } from '../words.ts';
 import type { PanelProps } from './props.ts';
 
 const COUNTS = [100, 200, 300, 500];
@@ -66,7 +66,7 @@ export function BatchPanel({ session, state }: PanelProps) {
             </thead>
             <tbody>
               {batch.rows.map(row => (
-                <Row key={`${row.model} ${row.treatment}`} row={row} thinks={thinks(state, row.model)} />
+                <Row key={`${row.model} ${row.control}`} row={row} thinks={thinks(state, row.model)} />
               ))}
             </tbody>
           </table>
@@ -85,7 +85,7 @@ function Row({ row, thinks }: { row: Tally; thinks: boolean }) {
   return (
     <tr>
       <th scope="row">{row.model}</th>
-      <td>{thinks ? TREATMENTS[row.treatment].name : '–'}</td>
+      <td>{thinks ? CONTROL_WORDS[row.control].name : '–'}</td>
       <td class="share-cell" style={{ '--share': String(row.done > 0 ? row.right / row.done : 0) }}>
         <span class="share-figure">{row.done > 0 ? percent(row.right / row.done) : '–'}</span>
       </td>

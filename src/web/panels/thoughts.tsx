@@ -1,7 +1,7 @@
-// What the model thinks: each thought's nearest tokens, how many thoughts it has, and what tampering with them does.
+// What the model thinks: each thought's nearest tokens, how many thoughts it has, and what the controls do to it.
 
-import { Failure, type ModelInfo, type Reply, type Treatment } from '../engine/protocol.ts';
-import { TREATMENTS } from '../words.ts';
+import { Failure, type ModelInfo, type Reply } from '../engine/protocol.ts';
+import { CONTROL_WORDS, CONTROLS } from '../words.ts';
 import { Verdict } from './compare.tsx';
 import type { PanelProps } from './props.ts';
 
@@ -72,18 +72,18 @@ function Controls({ session, state, thinker }: PanelProps & { thinker: ModelInfo
       </label>
       <fieldset class="treatments">
         <legend>Before a thought is fed back</legend>
-        {(Object.keys(TREATMENTS) as Treatment[]).map(treatment => (
-          <label key={treatment}>
+        {CONTROLS.map(control => (
+          <label key={control}>
             <input
               type="radio"
-              name="treatment"
-              value={treatment}
-              checked={state.treatment === treatment}
-              onChange={() => session.treat(treatment)}
+              name="control"
+              value={control}
+              checked={state.control === control}
+              onChange={() => session.treat(control)}
             />
             <span>
-              <strong>{TREATMENTS[treatment].name}</strong>{' '}
-              <span class="hint">{TREATMENTS[treatment].does}</span>
+              <strong>{CONTROL_WORDS[control].name}</strong>{' '}
+              <span class="hint">{CONTROL_WORDS[control].does}</span>
             </span>
           </label>
         ))}
@@ -99,8 +99,8 @@ function Effect({ state, reply }: { state: PanelProps['state']; reply: Reply }) 
     <p class="effect" aria-live="polite">
       As trained it answers <strong>{baseline.answer || 'nothing'}</strong> (
       <Verdict right={baseline.right} />
-      ). {TREATMENTS[state.treatment].clause}
-      {state.thoughts !== undefined && state.treatment !== 'remove' && `, ${state.thoughts} of them`}:{' '}
+      ). {CONTROL_WORDS[state.control].clause}
+      {state.thoughts !== undefined && state.control !== 'no-latent' && `, ${state.thoughts} of them`}:{' '}
       <strong>{reply.answer || 'nothing'}</strong> (<Verdict right={reply.right} />
       ).
     </p>

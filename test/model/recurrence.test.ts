@@ -1,0 +1,220 @@
+// What may be fed back, parallel iterations and the step head against the float64 reference: loss and every gradient,
+// of random models, batches and windows. The published form is held against PyTorch too, in test/parity.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Batch } from '../../src/data/batch.ts';
+import { parseBatch } from '../../src/eval/parity.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
+import { Gpt } from '../../src/model/gpt.ts';
+import { latentLoss, type Window } from '../../src/model/latent.ts';
+import { Parameters } from '../../src/model/parameters.ts';
+import { FEEDBACKS, type Recurrence, type Schedule } from '../../src/model/recurrence.ts';
+import { stepHeadShapes, stepTokenCount } from '../../src/model/step-head.ts';
+import { Tape } from '../../src/tape.ts';
+import { read } from '../../src/tensor.ts';
+import { testGpu } from '../device.ts';
+import { referenceConfig } from '../reference/engine.ts';
+import { relativeError } from '../reference/fixtures.ts';
+import { lossAndGrads, type ReferenceModel } from '../reference/model.ts';
+import { type RowPlan, randomBatch, randomModel, uniform } from '../reference/random.ts';
+
+/** Of a tensor's largest entry, as in test/parity. */
+const TOLERANCE = 2e-4;
+/** Tokens that the step head reads. */
+const STEP_TOKENS = 2;
+const LATENT = 4;
+
+const gpu = await testGpu();
+
+const published: ModelConfig = {
+  vocabSize: 11,
+  positions: 40,
+  width: 24,
+  layers: 2,
+  heads: 3,
+  inner: 96,
+  layerNormEpsilon: 1e-5,
+  bosTokenId: undefined,
+  eosTokenId: undefined,
+  padTokenId: undefined,
+  latentTokenId: LATENT,
+  startLatentId: undefined,
+  endLatentId: undefined,
+  reasoning: undefined,
+};
+
+interface Case {
+  readonly recurrence: Recurrence;
+  readonly window: Window;
+  /** Weight of the step head's loss; 0: the model has none. */
+  readonly stepWeight: number;
+}
+
+interface Result {
+  readonly loss: number;
+  readonly gradients: ReadonlyMap<string, Float64Array>;
+  readonly dispatches: number;
+}
+
+/** Loss and gradients of one pass, forward and backward; everything is freed again. */
+async function run(
+  { recurrence, window, stepWeight }: Case,
+  weights: ReferenceModel['weights'],
+  batch: Batch,
+): Promise<Result> {
+  const before = gpu.pool.memory.live;
+  const config = { ...published, recurrence };
+  const parameters = new Parameters(gpu, config, stepHeadShapes(config, stepWeight > 0 ? STEP_TOKENS : 0));
+  const gradients = parameters.another();
+  parameters.load(new Map([...weights].map(([name, values]) => [name, Float32Array.from(values)])));
+  const tape = new Tape(gpu);
+  for (const name of parameters.names()) tape.watch(parameters.get(name), gradients.get(name));
+  const dispatches = gpu.counts.dispatches;
+  const tokens = (batch.steps ?? []).reduce(
+    (sum, steps) => sum + stepTokenCount({ steps }, recurrence.schedule),
+    0,
+  );
+  const stepScale = tokens > 0 ? stepWeight / tokens : 0;
+  const { loss, release } = latentLoss(tape, new Gpt(parameters), batch, { window, stepScale });
+  tape.backward(loss);
+  release();
+  const result = {
+    loss: (await read(loss))[0]!,
+    gradients: new Map(
+      [...(await gradients.values())].map(([name, values]) => [name, Float64Array.from(values)]),
+    ),
+    dispatches: gpu.counts.dispatches - dispatches,
+  };
+  for (const owner of [loss, parameters, gradients]) owner.free();
+  expect(gpu.pool.memory.live, 'everything freed').toBe(before);
+  return result;
+}
+
+/** A random model and batch, for the reference and for the engine. */
+function problem({ recurrence, stepWeight }: Case, plan: readonly RowPlan[], seed: number) {
+  const random = uniform(seed);
+  const step_tokens = stepWeight > 0 ? STEP_TOKENS : 0;
+  const config = { ...referenceConfig({ ...published, recurrence }), step_tokens };
+  const model = randomModel(config, random);
+  const asked = randomBatch(config, plan, random);
+  const { steps, ...json } = asked;
+  const batch: Batch = { ...parseBatch(JSON.stringify(json), 'batch.json', LATENT), ...(steps && { steps }) };
+  return { model, asked, batch };
+}
+
+async function check(what: Case, plan: readonly RowPlan[], seed: number): Promise<void> {
+  const { model, asked, batch } = problem(what, plan, seed);
+  const expected = lossAndGrads(model, asked, what.window, what.stepWeight);
+  const { loss, gradients } = await run(what, model.weights, batch);
+  expect(Math.abs(loss - expected.loss) / expected.loss).toBeLessThan(TOLERANCE);
+  expect([...gradients.keys()].sort()).toEqual([...expected.grads.keys()].sort());
+  for (const [name, gradient] of expected.grads)
+    expect(relativeError(gradients.get(name)!, gradient), name).toBeLessThan(TOLERANCE);
+}
+
+/** Rows with these numbers of latents. */
+const rowsOf = (
+  latents: fc.Arbitrary<number>,
+  count = { minLength: 1, maxLength: 4 },
+): fc.Arbitrary<RowPlan[]> =>
+  fc.array(
+    fc.record({ question: fc.integer({ min: 0, max: 6 }), latents, text: fc.integer({ min: 1, max: 5 }) }),
+    count,
+  );
+const equalRows = fc.integer({ min: 0, max: 6 }).chain(n => rowsOf(fc.constant(n)));
+const schedules = fc.oneof(
+  fc.constant('sequential' as const),
+  fc.integer({ min: 1, max: 5 }).map((count): Schedule => `jacobi:${count}`),
+);
+const windows = fc.oneof(fc.constant('full' as const), fc.integer({ min: 1, max: 3 }));
+const weights = fc.constantFrom(0, 0.7);
+
+describe.each(FEEDBACKS)('%s is fed back', feedback => {
+  test.each([1, 2, 'full'] as const)('one after another, window %s', async window => {
+    const row = { question: 3, latents: 3, text: 2 };
+    const plan = [row, { ...row, question: 5 }, { ...row, text: 4 }];
+    await check({ recurrence: { feedback, schedule: 'sequential' }, window, stepWeight: 0 }, plan, 11);
+  });
+
+  test.each(['jacobi:1', 'jacobi:2', 'jacobi:3'] as const)('%s', async schedule => {
+    const row = { question: 3, latents: 4, text: 2 };
+    // A pass of eight rows may be bound wherever it lies, so nothing is copied to its place.
+    for (const rows of [3, 8])
+      for (const window of [1, 2, 'full'] as const) {
+        const plan = Array.from({ length: rows }, (_, b) => ({ ...row, question: 1 + ((3 * b) % 5) }));
+        await check(
+          { recurrence: { feedback, schedule }, window, stepWeight: rows === 3 ? 0.7 : 0 },
+          plan,
+          12,
+        );
+      }
+  });
+
+  test('any schedule, any window, with and without a step head', async () => {
+    const property = fc.asyncProperty(
+      equalRows,
+      schedules,
+      windows,
+      weights,
+      fc.nat(),
+      (plan, schedule, window, stepWeight, seed) =>
+        check({ recurrence: { feedback, schedule }, window, stepWeight }, plan, seed),
+    );
+    await fc.assert(property, { seed: 1, numRuns: 12 });
+  });
+
+  test('mixed latent counts', async () => {
+    const mixed = rowsOf(fc.integer({ min: 0, max: 4 }));
+    const property = fc.asyncProperty(
+      mixed,
+      schedules,
+      weights,
+      fc.nat(),
+      (plan, schedule, stepWeight, seed) =>
+        check({ recurrence: { feedback, schedule }, window: 'full', stepWeight }, plan, seed),
+    );
+    await fc.assert(property, { seed: 2, numRuns: 6 });
+  });
+});
+
+describe('parallel iterations', () => {
+  const row = { question: 4, latents: 4, text: 3 };
+  const plan = [row, { ...row, question: 2 }];
+  const parallel = (schedule: Schedule, window: Window = 'full'): Case => {
+    return { recurrence: { feedback: 'hidden', schedule }, window, stepWeight: 0 };
+  };
+  const { model, batch } = problem(parallel('sequential'), plan, 3);
+  const values = ({ loss, gradients }: Result) => ({ loss, gradients });
+
+  test('as many as latents, or more, are the sequential form bit for bit, in every window', async () => {
+    for (const window of [1, 2, 'full'] as const) {
+      const sequential = values(await run(parallel('sequential', window), model.weights, batch));
+      for (const schedule of ['jacobi:4', 'jacobi:9'] as const)
+        expect(values(await run(parallel(schedule, window), model.weights, batch)), schedule).toEqual(
+          sequential,
+        );
+    }
+  });
+
+  test('a window of as many iterations, or more, is a full one, run after run', async () => {
+    const full = values(await run(parallel('jacobi:3'), model.weights, batch));
+    for (const window of ['full', 3, 7] as const)
+      expect(values(await run(parallel('jacobi:3', window), model.weights, batch))).toEqual(full);
+    const cut = values(await run(parallel('jacobi:3', 1), model.weights, batch));
+    expect(cut.loss).toBe(full.loss);
+    expect(cut.gradients).not.toEqual(full.gradients);
+  });
+
+  test('fewer take fewer dispatches', async () => {
+    const dispatches = async (schedule: Schedule) =>
+      (await run(parallel(schedule), model.weights, batch)).dispatches;
+    const all = [
+      await dispatches('jacobi:1'),
+      await dispatches('jacobi:2'),
+      await dispatches('jacobi:3'),
+      await dispatches('sequential'),
+    ];
+    expect(all).toEqual([...all].sort((a, b) => a - b));
+    expect(all[0]!).toBeLessThan(all[3]! / 2);
+  });
+});
