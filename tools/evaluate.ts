@@ -38,7 +38,6 @@ interface Flags extends AskingFlags, TaskFlags {
   readonly model: string;
   readonly data?: string;
   readonly limit?: number;
-  readonly score: Scoring;
   readonly task?: TaskName;
   readonly seed: number;
   readonly control: readonly Control[];
@@ -46,6 +45,7 @@ interface Flags extends AskingFlags, TaskFlags {
   readonly inspect?: true;
   readonly halt?: Halt;
   readonly maxLatents?: number;
+  readonly score: Scoring;
   readonly json?: true;
   readonly adapter: AdapterChoice;
 }
@@ -96,12 +96,6 @@ const program = command(
   )
   .option('--latents <n>', 'thoughts a sample instead of those trained', legal('--latents', integer(0)))
   .option(
-    '--score <how>',
-    'text or number: what counts as the same answer',
-    legal('--score', choice(...SCORINGS)),
-    'text' as const,
-  )
-  .option(
     '--control <control>',
     `${CONTROLS.join(', ')}: done to all thoughts, or as snap:2 to one; may be given several times`,
     (text: string, before: readonly Control[]) => [...before, controlOf(text)],
@@ -125,6 +119,12 @@ const program = command(
     '--max-latents <n>',
     'with --halt: most thoughts, by default those trained',
     legal('--max-latents', integer(1)),
+  )
+  .option(
+    '--score <how>',
+    'text or number: what counts as the same answer',
+    legal('--score', choice(...SCORINGS)),
+    'text' as const,
   )
   .option('--json', 'print one JSON object instead of lines')
   .option(

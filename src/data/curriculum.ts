@@ -101,6 +101,19 @@ export function rowOf(
   };
 }
 
+/** The row with the tokens of the step that each of its latents stands for: what a step head learns to read. */
+export function withSteps(
+  row: Row,
+  sample: Sample,
+  tokenizer: Tokenizer,
+  { latentsPerStep }: CurriculumOptions,
+): Row {
+  const { steps } = encode(sample, tokenizer);
+  // Latents beyond the last step, as padding makes them, stand for none.
+  const of = (latent: number): readonly number[] => steps[Math.floor(latent / latentsPerStep)] ?? [];
+  return { ...row, steps: Array.from({ length: row.latents }, (_, latent) => of(latent)) };
+}
+
 /** The part of the same row before the labelled text: what generation starts from. */
 export function promptOf(
   sample: Sample,

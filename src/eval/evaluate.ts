@@ -23,7 +23,7 @@ export interface EvaluateOptions {
   readonly seed?: number;
   readonly thoughts?: boolean;
   /** When an answer is right; `text` by default. */
-  readonly scoring?: Scoring;
+  readonly scoring?: Scoring | undefined;
 }
 
 /** What the model made of one sample. */
@@ -101,7 +101,7 @@ export async function answer(
   model: Gpt,
   tokenizer: Tokenizer,
   asks: readonly Ask[],
-  { control = NO_CONTROL, seed = 0, thoughts = false, ...options }: AnswerOptions,
+  { control = NO_CONTROL, seed = 0, thoughts = false, scoring, ...options }: AnswerOptions,
 ): Promise<Evaluation> {
   const start = performance.now();
   const prompts = asks.map(({ prompt, given }) => ({ ...prompt, tokens: [...prompt.tokens, ...given] }));
@@ -125,8 +125,8 @@ export async function answer(
       const latents = silentIn(prompts[index]!);
       written += made.tokens[b]!.length + (made.ended[b] ? 1 : 0) + latents;
       const correct = cut
-        ? isAnswer(tokens.slice(0, text.length - 1), sample, tokenizer, options.scoring)
-        : made.ended[b]! && isAnswer(tokens, sample, tokenizer, options.scoring);
+        ? isAnswer(tokens.slice(0, text.length - 1), sample, tokenizer, scoring)
+        : made.ended[b]! && isAnswer(tokens, sample, tokenizer, scoring);
       const whole = writesAll(text, sample, tokenizer);
       outcomes[index] = { sample, tokens, latents, correct, whole, thoughts: made.thoughts[b] ?? [] };
     }

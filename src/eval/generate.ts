@@ -4,6 +4,7 @@ import type { Batch } from '../data/batch.ts';
 import { randomFor } from '../data/random.ts';
 import type { Gpt } from '../model/gpt.ts';
 import { LatentRow, passes } from '../model/latent.ts';
+import { PUBLISHED } from '../model/recurrence.ts';
 import { embedding } from '../ops/embedding.ts';
 import { argmax, sample } from '../ops/sample.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
@@ -63,6 +64,7 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
   const row = new LatentRow(tape, model, prompts, T + Math.max(0, count - 1));
   const written: Tensor[] = [];
   try {
+    // By thought; where the schedule refines thoughts, the last that was made of each counts.
     const heads: Tensor[] = [];
     const logitReads: Promise<Float32Array>[] = [];
     let ids: Tensor | undefined;
@@ -74,19 +76,20 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
       return chosen;
     };
     const feed: Feed = (fed, thought, index) => {
+      if (options.thoughts) heads[index] = tape.noGrad(() => model.logits(tape, thought));
       const given = options.feed ? options.feed(fed, thought, index) : fed;
       return given && given !== fed && given !== thought ? row.own(given) : given;
     };
-    const plan = passes(T, latentStart, n, 'full').map(pass => ({ ...pass, recorded: false }));
+    const { schedule } = model.config.recurrence ?? PUBLISHED;
+    const plan = passes(T, latentStart, n, 'full', schedule).map(pass => ({ ...pass, recorded: false }));
     row.run(
       plan,
       pass => (pass.t1 === T ? T - 1 : pass.t1),
       (hidden, pass, from) => {
-        const last = hidden.shape[0]! === B ? hidden : lastColumn(tape, hidden, pass.t1 - from, B);
-        if (pass.t1 === T) ids = choose(last, 0);
-        else if (options.thoughts) heads.push(tape.noGrad(() => model.logits(tape, last)));
+        if (pass.t1 !== T) return;
+        ids = choose(hidden.shape[0]! === B ? hidden : lastColumn(tape, hidden, pass.t1 - from, B), 0);
       },
-      feed,
+      options.thoughts || options.feed ? feed : undefined,
     );
     const thoughts = await Promise.all(heads.map(async logits => rowSoftmax(await read(logits), B)));
 

@@ -50,8 +50,7 @@ export interface HaltOptions extends Halt {
   readonly maxThoughts: number;
   readonly endMarker: CurriculumOptions['endMarker'];
   readonly batch: number;
-  /** When an answer is right; `text` by default. */
-  readonly scoring?: Scoring;
+  readonly scoring?: Scoring | undefined;
 }
 
 /** Parts into which the observed changes are cut for the curve. */
@@ -68,7 +67,7 @@ export async function evaluateHalting(
   samples: readonly Sample[],
   options: HaltOptions,
 ): Promise<HaltResult> {
-  const { rule, threshold, maxThoughts, endMarker, batch, scoring = 'text' } = options;
+  const { rule, threshold, maxThoughts, endMarker, batch, scoring } = options;
   const asksAfter = countTo(maxThoughts + 1).map(k =>
     samples.map(sample => answerAfter(sample, tokenizer, k, endMarker)),
   );

@@ -5,7 +5,7 @@ import { promptOf } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { Gpt } from '../model/gpt.ts';
-import { type Evaluation, evaluate, type Outcome } from './evaluate.ts';
+import { type AnswerOptions, type Evaluation, evaluate, type Outcome } from './evaluate.ts';
 import { type NodeShares, type NodeValues, nodeShares, nodeValues, type Spoken } from './nodes.ts';
 import { type ClassCounts, countClasses, type PathClass, pathClass } from './paths.ts';
 import type { Asking } from './prompting.ts';
@@ -65,7 +65,7 @@ export async function inspect(
   samples: readonly Sample[],
   asking: Asking,
   whole: Evaluation,
-  { batch }: { readonly batch: number },
+  { batch, scoring }: Pick<AnswerOptions, 'batch' | 'scoring'>,
 ): Promise<Detail> {
   const { mode, stage, curriculum } = asking;
   const own = samples.map(sample => promptOf(sample, tokenizer, mode, stage, curriculum));
@@ -89,7 +89,9 @@ export async function inspect(
     const written =
       at === stage
         ? whole
-        : await evaluate(model, tokenizer, samples, { mode: 'coconut', stage: at, curriculum, batch });
+        : await evaluate(model, tokenizer, samples, {
+            ...{ mode: 'coconut', stage: at, curriculum, batch, scoring },
+          });
     const speeches = samples.map(sample => speechAfter(sample, tokenizer, at, curriculum));
     const prompts = speeches.map(({ prompt }) => prompt);
     const thoughts = Math.max(...prompts.map(({ latents }) => latents));

@@ -35,12 +35,12 @@ export interface ControlResult extends Control {
 
 export interface ReportOptions extends Asking {
   readonly batch: number;
-  /** When an answer is right; `text` by default. */
-  readonly scoring?: Scoring;
   /** Of the control `noise`. */
   readonly seed: number;
   /** Those named, all that there are, or all that are over all thoughts. */
   readonly controls: readonly Control[] | 'all' | 'over all';
+  /** When an answer is right; `text` by default. */
+  readonly scoring?: Scoring | undefined;
   readonly inspect: boolean;
   readonly halt: (Halt & { readonly maxThoughts: number | undefined }) | undefined;
 }
@@ -52,7 +52,7 @@ export async function evaluationReport(
   samples: readonly Sample[],
   { controls: named, inspect: inspected, halt, seed, ...asked }: ReportOptions,
 ): Promise<EvaluationReport> {
-  const { mode, stage, curriculum, batch } = asked;
+  const { mode, stage, curriculum, batch, scoring } = asked;
   const prompts = samples.map(sample => promptOf(sample, tokenizer, mode, stage, curriculum));
   const thoughts = Math.max(...prompts.map(({ latents }) => latents));
   const silent = Math.max(...prompts.map(silentIn));
@@ -83,12 +83,13 @@ export async function evaluationReport(
     secondsPerSample: whole.secondsPerSample,
     controls: controlled,
     inspect: inspected
-      ? (await inspect(model, tokenizer, samples, { mode, stage, curriculum }, whole, { batch })).inspection
+      ? (await inspect(model, tokenizer, samples, { mode, stage, curriculum }, whole, { batch, scoring }))
+          .inspection
       : null,
     halt: halt
       ? await evaluateHalting(model, tokenizer, samples, {
           ...{ rule: halt.rule, threshold: halt.threshold, maxThoughts: halt.maxThoughts ?? thoughts },
-          ...{ endMarker: curriculum.endMarker, batch, scoring: asked.scoring ?? 'text' },
+          ...{ endMarker: curriculum.endMarker, batch, scoring },
         })
       : null,
   };

@@ -28,8 +28,8 @@ export async function think(
   const thinking: Thinking[] = [];
   for (const part of partsOf(prompts, most)) {
     const reads: Promise<Float32Array>[] = [];
-    const feed: Feed = fed => {
-      reads.push(read(fed));
+    const feed: Feed = (fed, _thought, index) => {
+      reads[index] = read(fed);
       return fed;
     };
     const rows = collatePrompts(

@@ -3,6 +3,7 @@ import { MODES } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
+import type { NamedShape } from '../model/config.ts';
 import {
   type ModelFiles,
   modelContents,
@@ -10,7 +11,12 @@ import {
   readModel,
   storedTensors,
 } from '../model/folder.ts';
-import { type FileTensor, openSafetensors, safetensorsParts } from '../model/safetensors.ts';
+import {
+  type FileTensor,
+  openSafetensors,
+  type StoredTensor,
+  safetensorsParts,
+} from '../model/safetensors.ts';
 import { weightsFor } from '../model/weights.ts';
 import type { TrainOptions } from './option-table.ts';
 import type { ArmResult } from './results.ts';
@@ -50,20 +56,33 @@ export interface Moments {
   readonly v: ParameterValues;
 }
 
+/** `weights` and `moments` hold values of the parameters of the model and of `extra`. */
 export interface Checkpoint extends ModelFiles {
   readonly trainer: TrainerState;
   readonly moments: Moments;
+  /** Parameters that are trained with the model and are no part of it, so they lie beside the optimizer's state. */
+  readonly extra: readonly NamedShape[];
 }
 
 const TRAINER = 'trainer.json';
 const OPTIMIZER = 'optimizer.safetensors';
 const FORMAT = 1;
+/** Before the names of what is no part of the model. */
+const EXTRA = 'extra.';
 
 /** Writes `runDir`/checkpoints/`step` whole or not at all and returns its path. */
 export async function writeCheckpoint(files: Files, runDir: string, checkpoint: Checkpoint): Promise<string> {
-  const { config, trainer, moments } = checkpoint;
+  const { config, weights, trainer, moments, extra } = checkpoint;
   const dir = `${runDir}/checkpoints/${trainer.step}`;
-  const tensors = [...storedTensors(config, moments.m, 'm.'), ...storedTensors(config, moments.v, 'v.')];
+  const extras = (values: ParameterValues, prefix: string): [string, StoredTensor][] =>
+    extra.map(([name, shape]) => [prefix + EXTRA + name, { shape, data: values.get(name)! }]);
+  const tensors = [
+    ...extras(weights, ''),
+    ...(['m', 'v'] as const).flatMap(moment => [
+      ...storedTensors(config, moments[moment], `${moment}.`),
+      ...extras(moments[moment], `${moment}.`),
+    ]),
+  ];
   await files.writeFolderAtomic(dir, {
     ...modelContents(checkpoint),
     [OPTIMIZER]: safetensorsParts(tensors),
@@ -79,11 +98,16 @@ export async function readCheckpoint(files: Files, dir: string): Promise<Checkpo
   const trainer = parseTrainer(await files.readText(`${dir}/${TRAINER}`), `${dir}/${TRAINER}`);
   const path = `${dir}/${OPTIMIZER}`;
   const { tensors } = await openSafetensors(await files.open(path), path);
-  const moments = {
-    m: await weightsFor(model.config, withPrefix(tensors, 'm.', path), path),
-    v: await weightsFor(model.config, withPrefix(tensors, 'v.', path), path),
+  const extra = [...named(tensors, EXTRA)].map(([name, { shape }]): NamedShape => [name, shape]);
+  const extras = (prefix: string) => floatsOf(extra, named(tensors, prefix + EXTRA), path);
+  const moment = async (prefix: string): Promise<ParameterValues> => {
+    const own = [...named(tensors, prefix)].filter(([name]) => !name.startsWith(EXTRA));
+    if (own.length === 0) throw new UserError(`${path}: holds no tensors called ${prefix}…`);
+    return new Map([...(await weightsFor(model.config, new Map(own), path)), ...(await extras(prefix))]);
   };
-  return { ...model, trainer, moments };
+  const moments = { m: await moment('m.'), v: await moment('v.') };
+  const weights = new Map([...model.weights, ...(await extras(''))]);
+  return { ...model, weights, trainer, moments, extra };
 }
 
 /**
@@ -102,14 +126,27 @@ async function requireFolder(files: Files, dir: string): Promise<void> {
   if (!(await files.exists(dir))) throw new UserError(`${dir}: no such folder`);
 }
 
-function withPrefix(
-  tensors: ReadonlyMap<string, FileTensor>,
-  prefix: string,
-  path: string,
-): Map<string, FileTensor> {
+/** The tensors whose names begin with `prefix`, by what follows it. */
+function named(tensors: ReadonlyMap<string, FileTensor>, prefix: string): Map<string, FileTensor> {
   const chosen = [...tensors].filter(([name]) => name.startsWith(prefix));
-  if (chosen.length === 0) throw new UserError(`${path}: holds no tensors called ${prefix}…`);
   return new Map(chosen.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
+
+/** Values of these parameters. Throws UserError where one is missing, of another shape or of integers. */
+async function floatsOf(
+  shapes: readonly NamedShape[],
+  tensors: ReadonlyMap<string, FileTensor>,
+  path: string,
+): Promise<Map<string, Float32Array>> {
+  const values = new Map<string, Float32Array>();
+  for (const [name, shape] of shapes) {
+    const tensor = tensors.get(name);
+    const data = tensor?.shape.join() === shape.join() ? await tensor.read() : undefined;
+    if (!(data instanceof Float32Array))
+      throw new UserError(`${path}: ${EXTRA}${name} is not there with its moments, as numbers of one shape`);
+    values.set(name, data);
+  }
+  return values;
 }
 
 function parseTrainer(text: string, path: string): TrainerState {

@@ -48,10 +48,9 @@ export async function finishArm(
   });
   const some = test.slice(0, INSPECTED);
   const shown = await evaluate(model, tokenizer, some, {
-    ...{ ...asking, batch, scoring: options.score },
-    thoughts: true,
+    ...{ ...asking, batch, scoring: options.score, thoughts: true },
   });
-  const detail = await inspect(model, tokenizer, some, asking, shown, { batch });
+  const detail = await inspect(model, tokenizer, some, asking, shown, { batch, scoring: options.score });
   const samples = reportSamples(shown, detail, mode, tokenizer).slice(0, options.reportSamples);
   await files.writeAtomic(samplesPath(plan.dir), `${JSON.stringify(samples, null, 2)}\n`);
   const result: ArmResult = {

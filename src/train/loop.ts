@@ -1,7 +1,7 @@
 // The training loop of one arm: stages, steps, validations, checkpoints. Everything it does follows from its
 // position and the seed, so a resumed arm goes on bit for bit. Knows no platform: files and output are given.
 import type { Row } from '../data/batch.ts';
-import { drawStage, FORMS, type Mode, promptOf, rowOf } from '../data/curriculum.ts';
+import { drawStage, FORMS, type Mode, promptOf, rowOf, withSteps } from '../data/curriculum.ts';
 import { derivedSeed, randomFor } from '../data/random.ts';
 import type { Sample } from '../data/sample.ts';
 import { UserError } from '../errors.ts';
@@ -10,9 +10,9 @@ import { norms, normsLine } from '../eval/norms.ts';
 import type { Files } from '../files.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { ModelFiles } from '../model/folder.ts';
-import { Gpt } from '../model/gpt.ts';
-import { Parameters } from '../model/parameters.ts';
+import type { Gpt } from '../model/gpt.ts';
 import { read, type Tensor } from '../tensor.ts';
+import { armModel, isSupervised } from './arm-model.ts';
 import { type Checkpoint, writeCheckpoint } from './checkpoint.ts';
 import { formatRecord, type MetricRecord } from './metrics.ts';
 import { learningRate } from './optimizer.ts';
@@ -84,9 +84,8 @@ export async function trainArm(
   const { gpu, files, progress, tuning } = around;
   const { mode } = plan;
   const { tokenizer, curriculum } = setup;
-  const parameters = new Parameters(gpu, setup.config);
-  parameters.load(from?.weights ?? setup.weights);
-  const model = new Gpt(parameters);
+  const model = armModel(gpu, mode, setup, options, from);
+  const { parameters } = model;
   const learner = new Learner(model, { ...options, window: options.bptt, padId: tokenizer.pad });
   if (from) {
     learner.optimizer.m.load(from.moments.m);
@@ -108,7 +107,7 @@ export async function trainArm(
 
   const modelFiles = async (): Promise<ModelFiles> => ({
     config: {
-      ...setup.config,
+      ...model.config,
       reasoning: { mode, stage: position.stage, ...reasoningOptions(mode, options) },
     },
     weights: await parameters.values(),
@@ -127,7 +126,8 @@ export async function trainArm(
       tuned: tuning.tuned,
       options,
     };
-    await writeCheckpoint(files, plan.dir, { ...(await modelFiles()), trainer, moments: { m, v } });
+    const { extra } = parameters;
+    await writeCheckpoint(files, plan.dir, { ...(await modelFiles()), trainer, moments: { m, v }, extra });
   };
   const { valid } = setup;
   const first = Math.ceil(valid.length / 3);
@@ -148,10 +148,12 @@ export async function trainArm(
     return result;
   };
 
+  const rowAt = (sample: Sample, stage: number): Row => {
+    const row = rowOf(sample, tokenizer, mode, stage, curriculum);
+    return isSupervised(mode, options) ? withSteps(row, sample, tokenizer, curriculum) : row;
+  };
   const batchAt = (samples: number, stage: number): Row[] =>
-    Array.from({ length: options.batch }, (_, i) =>
-      rowOf(setup.train.at(samples + i), tokenizer, mode, stage, curriculum),
-    );
+    Array.from({ length: options.batch }, (_, i) => rowAt(setup.train.at(samples + i), stage));
   const stepTimes: number[] = [];
   let peakBytes = 0;
   let since = { time: performance.now(), flops: gpu.counts.flops, tokens: 0, steps: 0 };

@@ -31,6 +31,10 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
   if (options.mode !== 'icot') {
     refuseWith(`--mode ${options.mode}`, ['icotTokens'], 'only icot drops steps token by token');
   }
+  if (FORMS[options.mode].instead !== 'latents') {
+    const thoughts = ['feedback', 'latents', 'stepSupervision'] as const;
+    refuseWith(`--mode ${options.mode}`, thoughts, 'it feeds no thought back');
+  }
   if (options.data !== null) {
     refuseWith(
       '--data',

@@ -115,6 +115,21 @@ export function integerList(): Kind<readonly number[]> {
   };
 }
 
+/** Text of a form that `is` knows; `legal` says it in words. */
+export function form<T extends string>(
+  placeholder: string,
+  legal: string,
+  is: (value: unknown) => value is T,
+): Kind<T> {
+  return {
+    placeholder,
+    legal,
+    fromText: text => text,
+    accept: value => (is(value) ? value : undefined),
+    show: String,
+  };
+}
+
 export function path(placeholder: 'file' | 'dir'): Kind<string> {
   return {
     placeholder,

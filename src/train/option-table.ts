@@ -7,8 +7,10 @@ import { DATA_FORMS } from '../data/formats.ts';
 import { UserError } from '../errors.ts';
 import { SCORINGS } from '../eval/scoring.ts';
 import { type Json, show } from '../json.ts';
+import { FEEDBACKS, isSchedule, SCHEDULES } from '../model/recurrence.ts';
 import {
   choice,
+  form,
   integer,
   integerList,
   type Kind,
@@ -68,7 +70,7 @@ export const OPTIONS = {
   bptt: perPreset(
     'Run',
     orWord('full', integer(1)),
-    'truncation window: latents the gradient reaches back through',
+    'truncation window: latents, or parallel iterations, that the gradient reaches back through',
   ),
   compare: common('Run', toggle(), false, 'then train cot and no-cot on the same number of samples'),
   steps: resumable(
@@ -130,6 +132,18 @@ export const OPTIONS = {
     choice('matched', 'gpt2'),
     'initial weights: thought and token embeddings of one length, or 0.02 throughout',
   ),
+  feedback: common(
+    'Model',
+    choice(...FEEDBACKS),
+    'hidden',
+    'what is fed back as a thought: the hidden state, or that through a trained bridge (linear, mlp), or the expected token embedding (soft), or that of the likeliest token',
+  ),
+  latents: common(
+    'Model',
+    form('sequential|jacobi:T', SCHEDULES, isSchedule),
+    'sequential',
+    'thoughts one after another, or all in parallel, T times, each time from the thoughts of the time before',
+  ),
 
   batch: perPreset('Optimizer', integer(1), 'samples an optimizer step'),
   microBatch: resumable(
@@ -179,6 +193,12 @@ export const OPTIONS = {
     integer(1),
     8,
     'icot: stage s drops the first s times so many tokens of the steps, until none is left',
+  ),
+  stepSupervision: common(
+    'Curriculum',
+    real(0),
+    0,
+    'weight of a loss that has a throw-away head read its step from each thought; 0: no such head',
   ),
   resetOptimizer: perPreset('Curriculum', toggle(), 'fresh optimizer state in each stage'),
   endMarker: perPreset(

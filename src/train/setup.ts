@@ -11,9 +11,10 @@ import { UserError } from '../errors.ts';
 import { type OpenModel, openModel } from '../eval/open.ts';
 import type { Files } from '../files.ts';
 import { show } from '../json.ts';
-import { type ModelConfig, parameterCount } from '../model/config.ts';
+import { bridgeShapes, type ModelConfig, parameterCount } from '../model/config.ts';
 import { type ParameterValues, readModel } from '../model/folder.ts';
-import { initialWeights } from '../model/init.ts';
+import { initialWeights, withBridge } from '../model/init.ts';
+import { PUBLISHED, type Recurrence } from '../model/recurrence.ts';
 import { armFolder, armModes } from './arms.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { TrainOptions } from './option-table.ts';
@@ -35,6 +36,8 @@ export interface Setup {
   readonly weights: ParameterValues;
   readonly curriculum: CurriculumOptions;
   readonly most: MostReasoning;
+  /** Most tokens of a single step. */
+  readonly longestStep: number;
 }
 
 /**
@@ -47,12 +50,37 @@ export async function prepare(options: TrainOptions, files: Files, from?: Checkp
   const { tokenizer, config, weights } = from
     ? await resumed(from, options, files)
     : options.init
-      ? openModel(await readModel(files, options.init), options.init)
+      ? withRecurrence(openModel(await readModel(files, options.init), options.init), options)
       : fresh(options, known, curriculum);
   const most = mostReasoning(known, tokenizer);
   checkStages(options, most);
   checkFit(options, config, tokenizer, [...known, ...valid, ...test], most);
-  return { train, valid, test, tokenizer, config, weights, curriculum, most };
+  const longestStep = greatest(known, ({ steps }) =>
+    steps.reduce((most, step) => Math.max(most, tokenizer.encodePart('step', step).length), 0),
+  );
+  return { train, valid, test, tokenizer, config, weights, curriculum, most, longestStep };
+}
+
+/** What the options say of the recurrence, as a config holds it: nothing where it is the published one. */
+function recurrenceOf({ feedback, latents: schedule }: TrainOptions): Recurrence | undefined {
+  const published = feedback === PUBLISHED.feedback && schedule === PUBLISHED.schedule;
+  return published ? undefined : { feedback, schedule };
+}
+
+/** A model of any recurrence, to be trained in that of the options. A bridge that it has is kept, one that it lacks added. */
+function withRecurrence(model: OpenModel, options: TrainOptions): OpenModel {
+  const config = { ...model.config, recurrence: recurrenceOf(options) };
+  const had = model.config.recurrence?.feedback;
+  const bridge = bridgeShapes(model.config).length > 0;
+  if (bridge && had !== options.feedback)
+    throw new UserError(
+      `--feedback ${options.feedback}: the model in ${options.init} has a bridge that was trained with --feedback ${had}; give that`,
+    );
+  return {
+    ...model,
+    config,
+    weights: bridge ? model.weights : withBridge(config, model.weights, options.seed),
+  };
 }
 
 interface Samples {
@@ -116,7 +144,10 @@ function fresh(options: TrainOptions, known: readonly Sample[], curriculum: Curr
       : WordTokenizer.fromSamples(known);
   const longest = greatest(known, sample => roomFor(sample, tokenizer, curriculum));
   const positions = options.positions === 'auto' ? Math.ceil((longest * ROOM) / 16) * 16 : options.positions;
-  const config = configFor(tokenizer, { width, heads, layers }, positions);
+  const config = {
+    ...configFor(tokenizer, { width, heads, layers }, positions),
+    recurrence: recurrenceOf(options),
+  };
   const count = parameterCount({ ...config, layers: 1 }) * config.layers;
   if (count > MOST_PARAMETERS)
     throw new UserError(

@@ -11,6 +11,7 @@ import {
   promptOf,
   rowOf,
   withoutLatents,
+  withSteps,
 } from '../../src/data/curriculum.ts';
 import { randomFor } from '../../src/data/random.ts';
 import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
@@ -252,6 +253,25 @@ describe('rows written by hand', () => {
       expect(row('icot', 1, changes)).toEqual(fromTwo);
     // 8 a stage where nothing is said: the seven tokens of these steps go at once.
     expect(rowOf(sample, tokenizer, 'icot', 1, base).tokens).toEqual(noCot[0]);
+  });
+});
+
+describe('rows for a step head', () => {
+  const sample = { question: 'q', steps: ['a b', 'c'], answer: 'z' };
+  const tokenizer = WordTokenizer.fromSamples([sample]);
+  const options = { latentsPerStep: 2, maxLatentStage: 3, padLatents: true, endMarker: 'latents' } as const;
+  const steps = (mode: Mode, stage: number) =>
+    withSteps(rowOf(sample, tokenizer, mode, stage, options), sample, tokenizer, options).steps!.map(step =>
+      tokenizer.decode(step),
+    );
+
+  it('say of each latent which step it stands for, and of padding that it stands for none', () => {
+    expect(steps('coconut', 0)).toEqual([]);
+    expect(steps('coconut', 1)).toEqual(['a b', 'a b']);
+    expect(steps('coconut', 2)).toEqual(['a b', 'a b', 'c', 'c']);
+    expect(steps('coconut', 4)).toEqual(['a b', 'a b', 'c', 'c', '', '']);
+    expect(steps('no-curriculum', 0)).toEqual(['a b', 'a b', 'c', 'c', '', '']);
+    expect(steps('pause', 2)).toEqual([]);
   });
 });
 

@@ -59,6 +59,7 @@ const zeros = new Map(
 await writeCheckpoint(nodeFiles, given('run'), {
   ...modelFiles,
   moments: { m: zeros, v: zeros },
+  extra: [],
   trainer: {
     ...{ arm: 'coconut', step: 4, samples: 32, stage: 0, stageStep: 4, optimizerStep: 4 },
     ...{

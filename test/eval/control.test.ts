@@ -117,6 +117,9 @@ describe('what is done to thoughts', () => {
       expect(length(other)).toBeCloseTo(length(own), 4);
       expect(relativeError(other, own)).toBeGreaterThan(0.1);
     }
+    const direction = (b: number): Float32Array =>
+      row(noisy.fed[0]!, b).map(x => x / length(row(noisy.fed[0]!, b)));
+    expect(relativeError(direction(0), direction(1))).toBeGreaterThan(0.1);
     expect((await run(prompts, overAll('noise'))).fed).toEqual(noisy.fed);
     expect((await run(prompts, overAll('noise'), [0, 1, 2], 1)).fed[0]).not.toEqual(noisy.fed[0]);
     // The same samples in another batch have the same noise.

@@ -6,10 +6,12 @@ import type { ModelConfig } from '../../src/model/config.ts';
 import { Gpt } from '../../src/model/gpt.ts';
 import { initialWeights } from '../../src/model/init.ts';
 import { Parameters } from '../../src/model/parameters.ts';
+import { FEEDBACKS, type Recurrence } from '../../src/model/recurrence.ts';
 import { testGpu } from '../device.ts';
 import { relativeError, seeded } from '../numbers.ts';
 import { referenceConfig, referenceWeights } from '../reference/engine.ts';
-import { forward, logits, settled } from '../reference/model.ts';
+import { softmax } from '../reference/math.ts';
+import { forward, logits, type ReferenceBatch, settled } from '../reference/model.ts';
 
 const EOS = 2;
 const LATENT = 5;
@@ -46,18 +48,22 @@ function prompts(latents: number, lengths: readonly number[]): Prompt[] {
   });
 }
 
-/** Logits after a row of tokens, and its hidden states, by the reference. */
-function referenceLogits(tokens: readonly number[]): {
-  last: Float64Array;
-  hidden: (t: number) => Float64Array;
-} {
-  const row = {
+/** A batch of one row for the reference. */
+function rowOf(tokens: readonly number[]): ReferenceBatch {
+  return {
     input_ids: [[...tokens]],
     labels: [tokens.map(() => -100)],
     attention_mask: [tokens.map(() => 1)],
     position_ids: [tokens.map((_, t) => t)],
   };
-  const trace = forward(reference, row);
+}
+
+/** Logits after a row of tokens, and its hidden states, by the reference. */
+function referenceLogits(tokens: readonly number[]): {
+  last: Float64Array;
+  hidden: (t: number) => Float64Array;
+} {
+  const trace = forward(reference, rowOf(tokens));
   const hidden = (t: number): Float64Array => settled(trace[0]!, t).hidden;
   return { last: logits(reference, hidden(tokens.length - 1)), hidden };
 }
@@ -74,6 +80,45 @@ function greedy(prompt: Prompt, count: number): number[] {
   }
   return tokens.slice(prompt.tokens.length);
 }
+
+describe('in other recurrences', () => {
+  const cases: Recurrence[] = [
+    ...FEEDBACKS.map((feedback): Recurrence => ({ feedback, schedule: 'sequential' })),
+    { feedback: 'hidden', schedule: 'jacobi:1' },
+    { feedback: 'hidden', schedule: 'jacobi:2' },
+    { feedback: 'mlp', schedule: 'jacobi:3' },
+    { feedback: 'hidden', schedule: 'jacobi:9' },
+  ];
+  it.each(cases)(
+    'writes what the reference writes, and thinks what it thinks: $feedback, $schedule',
+    async recurrence => {
+      const other = { ...config, recurrence };
+      const values = initialWeights(other, 'matched', 12);
+      const held = new Parameters(gpu, other);
+      held.load(values);
+      const asked = prompts(4, [4, 7, 2]);
+      const options = { maxTokens: 3, eos: -1, logits: true, thoughts: true };
+      const made = await generate(new Gpt(held), collatePrompts(asked, 0), options);
+      const quick = await generate(new Gpt(held), collatePrompts(asked, 0), { maxTokens: 3, eos: -1 });
+      expect(quick.tokens).toEqual(made.tokens);
+      const specification = { config: referenceConfig(other), weights: referenceWeights(values) };
+      for (const [b, prompt] of asked.entries()) {
+        const trace = forward(specification, rowOf(prompt.tokens))[0]!;
+        const last = logits(specification, settled(trace, prompt.tokens.length - 1).hidden);
+        expect(relativeError(made.logits[b]![0]!, last)).toBeLessThan(1e-5);
+        // Of each thought: what it was made of, the hidden state that its column took in the end.
+        for (const [p, thought] of made.thoughts[b]!.entries()) {
+          const { from } = settled(trace, prompt.latentStart + p);
+          const said = softmax(logits(specification, trace[from!]!.hidden));
+          expect(relativeError(thought, said)).toBeLessThan(1e-5);
+        }
+        // In one iteration only the first latent has a thought to take.
+        expect(made.thoughts[b]!.length).toBe(recurrence.schedule === 'jacobi:1' ? 1 : 4);
+      }
+      held.free();
+    },
+  );
+});
 
 describe('generate', () => {
   it.each([0, 1, 3])('writes what the reference writes, after %d latents', async latents => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { elements, parameterShapes, parseConfig } from '../../src/model/config.ts';
 import { readModel, writeModel } from '../../src/model/folder.ts';
 import { encodeSafetensors } from '../../src/model/safetensors.ts';
+import { stepHeadShapes } from '../../src/model/step-head.ts';
 import {
   type Checkpoint,
   latestCheckpoint,
@@ -33,6 +34,7 @@ async function checkpoint(step: number): Promise<Checkpoint> {
     weights: arrays(0),
     tokenizer: '{"model": {}}\n',
     moments: { m: arrays(100), v: arrays(1e-9) },
+    extra: [],
     trainer: {
       arm: 'coconut',
       step,
@@ -68,6 +70,30 @@ describe('checkpoint', () => {
     const first = new Map(entries);
     await writeCheckpoint(files, 'run', await readCheckpoint(files, dir));
     expect(entries).toEqual(first);
+  });
+
+  it('keeps what is trained beside the model out of the model, with its moments', async () => {
+    const files = memoryFiles();
+    const plain = await checkpoint(3);
+    const extra = stepHeadShapes(config, 2);
+    const beside = (start: number): [string, Float32Array][] =>
+      extra.map(([name, shape], i) => [name, new Float32Array(elements(shape)).fill(start + i)]);
+    const saved: Checkpoint = {
+      ...plain,
+      weights: new Map([...plain.weights, ...beside(1)]),
+      moments: {
+        m: new Map([...plain.moments.m, ...beside(0.1)]),
+        v: new Map([...plain.moments.v, ...beside(0.01)]),
+      },
+      extra,
+    };
+    const dir = await writeCheckpoint(files, 'run', saved);
+    expect(await readCheckpoint(files, dir)).toEqual(saved);
+    expect(await readModel(files, dir)).toEqual({
+      config,
+      weights: plain.weights,
+      tokenizer: plain.tokenizer,
+    });
   });
 
   it('writes a model folder that a hub reader knows: three files, metadata format pt', async () => {

@@ -91,9 +91,14 @@ describe('config.json', () => {
         inner: count,
         epsilon: fc.double({ min: 1e-12, max: 0.1, noNaN: true }),
         latent: fc.boolean(),
+        recurrence: fc.constantFrom(
+          undefined,
+          { feedback: 'mlp' as const, schedule: 'sequential' as const },
+          { feedback: 'hidden' as const, schedule: 'jacobi:3' as const },
+        ),
         own: fc.boolean(),
       })
-      .map(({ vocabSize, positions, heads, head, layers, inner, epsilon, latent, own }) => ({
+      .map(({ vocabSize, positions, heads, head, layers, inner, epsilon, latent, own, recurrence }) => ({
         vocabSize,
         positions,
         width: heads * head,
@@ -119,11 +124,38 @@ describe('config.json', () => {
               ...(layers > 1 && { icotTokens: layers }),
             }
           : undefined,
+        recurrence,
       }));
     fc.assert(
       fc.property(config, c => {
         expect(parseConfig(formatConfig(c), 'x')).toEqual(c);
       }),
+    );
+  });
+
+  it('has a bridge in the model, by name and shape, and refuses recurrences that it does not know', async () => {
+    const small = { n_embd: 6, n_head: 2, n_layer: 1 };
+    const bridge = (feedback: string) =>
+      Object.fromEntries(
+        parameterShapes(parse({ ...small, reasoning: { feedback } })).filter(([name]) =>
+          name.startsWith('transformer.bridge.'),
+        ),
+      );
+    const linear = {
+      'transformer.bridge.c_proj.weight': [6, 6],
+      'transformer.bridge.c_proj.bias': [6],
+      'transformer.bridge.ln.weight': [6],
+      'transformer.bridge.ln.bias': [6],
+    };
+    const hidden = { 'transformer.bridge.c_fc.weight': [6, 6], 'transformer.bridge.c_fc.bias': [6] };
+    expect(bridge('linear')).toEqual(linear);
+    expect(bridge('mlp')).toEqual({ ...hidden, ...linear });
+    for (const feedback of ['hidden', 'soft', 'token']) expect(bridge(feedback)).toEqual({});
+    expect(await userError(() => parse({ reasoning: { feedback: 'x' } }))).toBe(
+      'm/config.json: reasoning.feedback must be one of hidden, linear, mlp, soft, token, got "x"',
+    );
+    expect(await userError(() => parse({ reasoning: { latents: 'jacobi:0' } }))).toBe(
+      'm/config.json: reasoning.latents must be sequential or jacobi:T with T of at least 1, got "jacobi:0"',
     );
   });
 

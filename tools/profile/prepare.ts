@@ -1,11 +1,10 @@
 // What train.ts would train with these options, ready to take steps at one stage of its curriculum. Knows the
 // trainer's parts; knows nothing of measuring.
 import type { Row } from '../../src/data/batch.ts';
-import { type Mode, rowOf } from '../../src/data/curriculum.ts';
+import { type Mode, rowOf, withSteps } from '../../src/data/curriculum.ts';
 import { UserError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { Gpt } from '../../src/model/gpt.ts';
-import { Parameters } from '../../src/model/parameters.ts';
+import { armModel, isSupervised } from '../../src/train/arm-model.ts';
 import { armModes } from '../../src/train/arms.ts';
 import type { Checkpoint } from '../../src/train/checkpoint.ts';
 import { learningRate } from '../../src/train/optimizer.ts';
@@ -54,14 +53,16 @@ export function stepper(
   from: Checkpoint | undefined,
 ): Stepper {
   const { tokenizer, curriculum, train } = setup;
-  const parameters = new Parameters(gpu, setup.config);
-  parameters.load(from?.weights ?? setup.weights);
-  const learner = new Learner(new Gpt(parameters), {
+  const learner = new Learner(armModel(gpu, mode, setup, options, from), {
     ...options,
     window: options.bptt,
     padId: tokenizer.pad,
   });
-  const rowAt = (sample: number): Row => rowOf(train.at(sample), tokenizer, mode, stage, curriculum);
+  const rowAt = (index: number): Row => {
+    const sample = train.at(index);
+    const row = rowOf(sample, tokenizer, mode, stage, curriculum);
+    return isSupervised(mode, options) ? withSteps(row, sample, tokenizer, curriculum) : row;
+  };
   return {
     batches: count =>
       Array.from({ length: count }, (_, k) =>
