@@ -44,6 +44,9 @@ describe("GPT-2's vocabulary", () => {
       }),
       { numRuns: 500 },
     );
+    // What tidies text up for people would not give back.
+    const spaced = "It is n't , he said . Is it ? No ! 's 've";
+    expect(gpt2.decode(gpt2.encode(spaced))).toBe(spaced);
     // Bytes by themselves, as latin-1 text and as UTF-8 where they happen to be.
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), bytes => {
