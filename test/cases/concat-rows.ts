@@ -29,7 +29,7 @@ export const concatRowsCase: OpCase<Dims, null> = {
   ],
   bench: [
     { parts: 4, M: 512, C: 128 },
-    { parts: 6, M: 16, C: 96 },
+    { parts: 6, M: 32, C: 96 },
     { parts: 2, M: 1, C: 768 },
   ],
   cpuAttrs: () => null,

@@ -25,8 +25,8 @@ export const lookupCase: OpCase<Dims, Uint32Array> = {
     { M: 33, V: 300, C: 4 },
   ],
   bench: [
-    { M: 64, V: 64, C: 96 },
-    { M: 16, V: 64, C: 96 },
+    { M: 512, V: 64, C: 96 },
+    { M: 32, V: 64, C: 96 },
     { M: 16, V: 8192, C: 128 },
     { M: 1, V: 64, C: 768 },
   ],

@@ -33,9 +33,9 @@ export const softmaxCase: OpCase<Dims, null> = {
   ],
   bench: [
     { R: 2048, V: 64 },
-    { R: 64, V: 64 },
+    { R: 32, V: 64 },
     { R: 16, V: 64 },
-    { R: 16, V: 8192 },
+    { R: 32, V: 8192 },
     { R: 1, V: 50257 },
   ],
   cpuAttrs: () => null,

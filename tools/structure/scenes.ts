@@ -12,6 +12,7 @@ import type { Slot } from '../../src/tape.ts';
 import { empty, read, readU32, type Tensor, upload } from '../../src/tensor.ts';
 import { attentionCase } from '../../test/cases/attention.ts';
 import { type Dims, normal, type OpCase } from '../../test/cases/case.ts';
+import { crossEntropyCase } from '../../test/cases/cross-entropy.ts';
 import { cases } from '../../test/cases/index.ts';
 
 export interface Scene {
@@ -180,5 +181,7 @@ const others: readonly Scene[] = [
 
 /** A pass of one column has kernels of its own. */
 const column = ofCase(attentionCase as OpCase<Dims, unknown>, { B: 3, T: 1, H: 2, D: 4 });
+/** A vocabulary that is a multiple of four too. */
+const fours = ofCase(crossEntropyCase as OpCase<Dims, unknown>, { R: 2, V: 12 });
 
-export const scenes: readonly Scene[] = [...cases.map(row => ofCase(row)), column, ...others];
+export const scenes: readonly Scene[] = [...cases.map(row => ofCase(row)), column, fours, ...others];
