@@ -25,6 +25,9 @@ const STEP_TOKENS = 2;
 const LATENT = 4;
 
 const gpu = await testGpu();
+/** The same adapter without subgroups, as many a GPU is: other kernels of attention. */
+const plain = await testGpu();
+(plain.features as Set<string>).delete('subgroups');
 
 const published: ModelConfig = {
   vocabSize: 11,
@@ -61,15 +64,16 @@ async function run(
   { recurrence, window, stepWeight }: Case,
   weights: ReferenceModel['weights'],
   batch: Batch,
+  device = gpu,
 ): Promise<Result> {
-  const before = gpu.pool.memory.live;
+  const before = device.pool.memory.live;
   const config = { ...published, recurrence };
-  const parameters = new Parameters(gpu, config, stepHeadShapes(config, stepWeight > 0 ? STEP_TOKENS : 0));
+  const parameters = new Parameters(device, config, stepHeadShapes(config, stepWeight > 0 ? STEP_TOKENS : 0));
   const gradients = parameters.another();
   parameters.load(new Map([...weights].map(([name, values]) => [name, Float32Array.from(values)])));
-  const tape = new Tape(gpu);
+  const tape = new Tape(device);
   for (const name of parameters.names()) tape.watch(parameters.get(name), gradients.get(name));
-  const dispatches = gpu.counts.dispatches;
+  const dispatches = device.counts.dispatches;
   const tokens = (batch.steps ?? []).reduce(
     (sum, steps) => sum + stepTokenCount({ steps }, recurrence.schedule),
     0,
@@ -83,10 +87,10 @@ async function run(
     gradients: new Map(
       [...(await gradients.values())].map(([name, values]) => [name, Float64Array.from(values)]),
     ),
-    dispatches: gpu.counts.dispatches - dispatches,
+    dispatches: device.counts.dispatches - dispatches,
   };
   for (const owner of [loss, parameters, gradients]) owner.free();
-  expect(gpu.pool.memory.live, 'everything freed').toBe(before);
+  expect(device.pool.memory.live, 'everything freed').toBe(before);
   return result;
 }
 
@@ -102,10 +106,10 @@ function problem({ recurrence, stepWeight }: Case, plan: readonly RowPlan[], see
   return { model, asked, batch };
 }
 
-async function check(what: Case, plan: readonly RowPlan[], seed: number): Promise<void> {
+async function check(what: Case, plan: readonly RowPlan[], seed: number, device = gpu): Promise<void> {
   const { model, asked, batch } = problem(what, plan, seed);
   const expected = lossAndGrads(model, asked, what.window, what.stepWeight);
-  const { loss, gradients } = await run(what, model.weights, batch);
+  const { loss, gradients } = await run(what, model.weights, batch, device);
   expect(Math.abs(loss - expected.loss) / expected.loss).toBeLessThan(TOLERANCE);
   expect([...gradients.keys()].sort()).toEqual([...expected.grads.keys()].sort());
   for (const [name, gradient] of expected.grads)
@@ -185,6 +189,10 @@ describe('parallel iterations', () => {
   };
   const { model, batch } = problem(parallel('sequential'), plan, 3);
   const values = ({ loss, gradients }: Result) => ({ loss, gradients });
+
+  test('without subgroups', async () => {
+    for (const window of [1, 2, 'full'] as const) await check(parallel('jacobi:3', window), plan, 4, plain);
+  });
 
   test('as many as latents, or more, are the sequential form bit for bit, in every window', async () => {
     for (const window of [1, 2, 'full'] as const) {
