@@ -7,7 +7,7 @@ import { problemOf, type SingleOp, targetsOf } from '../data.ts';
 import type { Prepared, Results } from '../engine.ts';
 
 const NOTES: Partial<Record<SingleOp['op'], string>> = {
-  softmax: 'cross-entropy, forward and gradient: no op of ours is a softmax alone',
+  softmax: 'taken from cross-entropy, forward and gradient',
   attention: 'copies keys and values into its store too',
 };
 
