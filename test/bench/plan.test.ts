@@ -4,7 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { planOf } from '../../bench/plan.ts';
 import { parseShape, showDims } from '../../bench/shape.ts';
 import { UserError } from '../../src/errors.ts';
+import { attentionCase } from '../cases/attention.ts';
+import { crossEntropyCase } from '../cases/cross-entropy.ts';
 import { cases } from '../cases/index.ts';
+import { seeded } from '../numbers.ts';
 
 describe('shapes', () => {
   it('are M, N and K in this order, and come back as they were given', () => {
@@ -96,4 +99,11 @@ it('every op has shapes of training, of one column of a batch, and of one row', 
     expect(rows, `${row.name}: a column`).toContain(32);
     expect(Math.min(...rows), `${row.name}: generation`).toBeLessThanOrEqual(2);
   }
+});
+
+it('what is timed leaves out no work that is counted', () => {
+  const attended = attentionCase.benchAttrs!({ B: 3, T: 7, H: 1, D: 4 }, seeded(1));
+  expect(attended.first, 'no pads').toEqual(new Uint32Array(3));
+  const { targets } = crossEntropyCase.benchAttrs!({ R: 200, V: 5 }, seeded(1));
+  expect(Math.max(...targets), 'every row has a label').toBeLessThan(5);
 });

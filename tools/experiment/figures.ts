@@ -2,7 +2,7 @@
 // records; knows no experiment.
 import type { Json } from '../../src/json.ts';
 import { duration, group, share, significant } from '../../src/train/results.ts';
-import type { Arm, Done, Figure, Line } from './experiment.ts';
+import type { Arm, Done, Figure, Line, LinePlot } from './experiment.ts';
 import type { CellRecord, Trained } from './record.ts';
 
 /** Of the seeds that have it. */
@@ -104,6 +104,20 @@ export function curves(done: readonly Done[], nameOf: (arm: Arm) => string = arm
       }),
     ),
   );
+}
+
+/** All validations of an experiment's runs, a line each. */
+export function validations(name: string, nameOf?: (arm: Arm) => string): LinePlot {
+  return {
+    kind: 'lines',
+    name,
+    title: 'While training: validation at the stage that each arm is in',
+    x: 'samples',
+    y: 'exact match',
+    top: 1,
+    show: value => value.toFixed(1),
+    lines: done => curves(done, nameOf),
+  };
 }
 
 /** The mean of a figure against a factor, a line for each value of another, and the seeds. */

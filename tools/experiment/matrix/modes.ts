@@ -1,7 +1,6 @@
 // Does thinking in latent space work, and what does a token cost? Every mode, on a chain and on a graph.
 import type { Arm, Experiment } from '../experiment.ts';
 import {
-  curves,
   exactMatch,
   lastStage,
   samplesTo,
@@ -9,6 +8,7 @@ import {
   stepTime,
   tokens,
   trainTime,
+  validations,
 } from '../figures.ts';
 import { controlled } from '../looked.ts';
 import { POINTER_SAMPLES, pointer, search } from './common.ts';
@@ -74,16 +74,7 @@ get little out of the pointer chasing that comes first.`,
           title: 'Generated tokens a sample, thoughts counted',
           figure: tokens,
         },
-        {
-          kind: 'lines',
-          name: 'chain-curves',
-          title: 'While training: validation at the stage that each arm is in',
-          x: 'samples',
-          y: 'exact match',
-          top: 1,
-          show: value => value.toFixed(1),
-          lines: done => curves(done, mode),
-        },
+        validations('chain-curves', mode),
       ],
     },
     {
@@ -92,16 +83,7 @@ get little out of the pointer chasing that comes first.`,
       figures,
       plots: [
         { kind: 'bars', name: 'graph', title: 'Exact match on 500 unseen graphs', figure: exactMatch },
-        {
-          kind: 'lines',
-          name: 'graph-curves',
-          title: 'While training: validation at the stage that each arm is in',
-          x: 'samples',
-          y: 'exact match',
-          top: 1,
-          show: value => value.toFixed(1),
-          lines: done => curves(done, mode),
-        },
+        validations('graph-curves', mode),
       ],
     },
   ],

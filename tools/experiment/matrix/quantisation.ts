@@ -1,6 +1,6 @@
 // Is snapping to tokens lossy? What is fed back, on a chain, where a thought is one node, and on a graph.
 import type { Arm, Experiment } from '../experiment.ts';
-import { curves, exactMatch, lastStage, samplesTo, stepTime, trainTime } from '../figures.ts';
+import { exactMatch, lastStage, samplesTo, stepTime, trainTime, validations } from '../figures.ts';
 import { controlled, snapKl } from '../looked.ts';
 import { pointer, search } from './common.ts';
 
@@ -61,16 +61,7 @@ in the arm's own form.`,
       figures,
       plots: [
         { kind: 'bars', name: 'chain', title: 'Exact match on 500 unseen chains', figure: exactMatch },
-        {
-          kind: 'lines',
-          name: 'chain-curves',
-          title: 'While training: validation at the stage that each arm is in',
-          x: 'samples',
-          y: 'exact match',
-          top: 1,
-          show: value => value.toFixed(1),
-          lines: done => curves(done, feedback),
-        },
+        validations('chain-curves', feedback),
       ],
     },
     {

@@ -1,6 +1,6 @@
 // Is it breadth-first? What each thought is worth as a search, on graphs that modes.ts has and on larger ones.
 import type { Arm, Experiment } from '../experiment.ts';
-import { curves, exactMatch, lastStage, samplesTo, stepTime, tokens } from '../figures.ts';
+import { exactMatch, lastStage, samplesTo, stepTime, tokens, validations } from '../figures.ts';
 import { classShare, controlled, forcedMatch, nodeMasses } from '../looked.ts';
 import { type Graph, MINI, search as trained } from './common.ts';
 
@@ -71,16 +71,7 @@ the rest of the path is to be written after k thoughts (arXiv 2412.06769, sectio
       ],
       plots: [
         { kind: 'bars', name: 'accuracy', title: 'Exact match on 500 unseen graphs', figure: exactMatch },
-        {
-          kind: 'lines',
-          name: 'curves',
-          title: 'While training: validation at the stage that each arm is in',
-          x: 'samples',
-          y: 'exact match',
-          top: 1,
-          show: value => value.toFixed(1),
-          lines: done => curves(done),
-        },
+        validations('curves'),
       ],
     },
     {

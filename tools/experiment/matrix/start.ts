@@ -1,6 +1,6 @@
 // Why is the first thought so expensive, and what makes it cheap? Two switches, apart and together.
 import type { Arm, Experiment, Options } from '../experiment.ts';
-import { curves, exactMatch, lastStage, samplesTo, stageAt } from '../figures.ts';
+import { exactMatch, lastStage, samplesTo, stageAt, validations } from '../figures.ts';
 import { atStage, newestThought } from '../looked.ts';
 import { ALL_LOOKS, pointer, search } from './common.ts';
 
@@ -66,16 +66,7 @@ its length beside that of token embeddings, and its cosine with the embedding of
           title: 'Samples until 0.97 in the last stage',
           figure: samplesTo(0.97),
         },
-        {
-          kind: 'lines',
-          name: 'curves',
-          title: 'While training: validation at the stage that each arm is in',
-          x: 'samples',
-          y: 'exact match',
-          top: 1,
-          show: value => value.toFixed(1),
-          lines: done => curves(done),
-        },
+        validations('curves'),
       ],
     },
     {
