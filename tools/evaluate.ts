@@ -12,6 +12,7 @@ import { UserError } from '../src/errors.ts';
 import { CONTROLS, type Control, parseControl } from '../src/eval/control.ts';
 import { HALT_RULES, type Halt } from '../src/eval/halt.ts';
 import { openModel } from '../src/eval/open.ts';
+import { evalBatch } from '../src/eval/parts.ts';
 import { type AskingFlags, askingOf, checkSamples } from '../src/eval/prompting.ts';
 import { evaluationReport, reportText } from '../src/eval/report.ts';
 import { SCORINGS, type Scoring } from '../src/eval/scoring.ts';
@@ -22,7 +23,6 @@ import { Parameters } from '../src/model/parameters.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
 import { runMain } from '../src/platform/main.ts';
 import { type AdapterChoice, openNodeGpu } from '../src/platform/node.ts';
-import { evalBatch } from '../src/train/loop.ts';
 import { choice, integer, path, range } from '../src/train/option-kinds.ts';
 import { command, legal, parseFlags } from './flags.ts';
 

@@ -37,6 +37,11 @@ export async function norms(model: Gpt, prompts: readonly Prompt[], padId: numbe
   }
 }
 
+/** What hidden states are multiplied by to be as long as embeddings on average, to four digits. */
+export function matchingScale({ token, hidden }: Norms): number {
+  return Number((token / hidden).toPrecision(4));
+}
+
 /** The same as a line for people. */
 export function normsLine({ token, hidden }: Norms): string {
   const times = (hidden / token).toPrecision(3);

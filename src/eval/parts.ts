@@ -17,3 +17,11 @@ export function partsOf(prompts: readonly Prompt[], most: number): number[][] {
     return Array.from({ length: parts }, (_, part) => indices.slice(edge(part), edge(part + 1)));
   });
 }
+
+/** Tokens generated from at once in evaluations: enough to fill a device, few enough for its memory. */
+const TOKENS = 16_384;
+
+/** Rows evaluated at once for rows of up to `positions` tokens. */
+export function evalBatch(positions: number): number {
+  return Math.min(512, Math.max(8, Math.floor(TOKENS / positions)));
+}

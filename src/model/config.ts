@@ -2,7 +2,15 @@
 // knows no file system, no weights and no device.
 import { UserError } from '../errors.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
-import { FEEDBACKS, isFeedback, isSchedule, PUBLISHED, type Recurrence, SCHEDULES } from './recurrence.ts';
+import {
+  FEEDBACKS,
+  isFeedback,
+  isSchedule,
+  PUBLISHED,
+  type Recurrence,
+  recurrenceOf,
+  SCHEDULES,
+} from './recurrence.ts';
 
 /** A GPT-2. Token ids are undefined where config.json does not give them. */
 export interface ModelConfig {
@@ -161,21 +169,36 @@ function formatReasoning({ reasoning, recurrence }: ModelConfig): JsonObject | u
       end_marker: reasoning.endMarker,
       icot_tokens: reasoning.icotTokens,
     }),
-    ...(recurrence && { feedback: recurrence.feedback, latents: recurrence.schedule }),
+    ...(recurrence && {
+      feedback: recurrence.feedback,
+      latents: recurrence.schedule,
+      feedback_scale: recurrence.scale,
+    }),
   };
 }
 
+const RECURRENCE_KEYS: readonly string[] = ['feedback', 'latents', 'feedback_scale'];
+
 function recurrenceFrom(json: Json | undefined, fileName: string): Recurrence | undefined {
   if (!isObject(json)) return undefined;
-  const { feedback = PUBLISHED.feedback, latents: schedule = PUBLISHED.schedule } = json;
+  const {
+    feedback = PUBLISHED.feedback,
+    latents: schedule = PUBLISHED.schedule,
+    feedback_scale: scale = 1,
+  } = json;
   if (!isFeedback(feedback))
     throw new UserError(
       `${fileName}: reasoning.feedback must be one of ${FEEDBACKS.join(', ')}, got ${show(feedback)}`,
     );
   if (!isSchedule(schedule))
     throw new UserError(`${fileName}: reasoning.latents must be ${SCHEDULES}, got ${show(schedule)}`);
-  const published = feedback === PUBLISHED.feedback && schedule === PUBLISHED.schedule;
-  return published ? undefined : { feedback, schedule };
+  if (typeof scale !== 'number' || !(scale > 0))
+    throw new UserError(`${fileName}: reasoning.feedback_scale must be a number above 0, got ${show(scale)}`);
+  if (scale !== 1 && feedback !== 'hidden')
+    throw new UserError(
+      `${fileName}: reasoning.feedback_scale belongs to the feedback "hidden", not to "${feedback}"`,
+    );
+  return recurrenceOf(feedback, schedule, scale);
 }
 
 function reasoningFrom(json: Json | undefined, fileName: string): Reasoning | undefined {
@@ -183,8 +206,8 @@ function reasoningFrom(json: Json | undefined, fileName: string): Reasoning | un
   const where = `${fileName}: reasoning`;
   if (!isObject(json)) throw new UserError(`${where} must be an object, got ${show(json)}`);
   // A model that nobody has trained yet knows how it feeds back, and no mode or stage.
-  if (Object.keys(json).length > 0 && Object.keys(json).every(key => key === 'feedback' || key === 'latents'))
-    return undefined;
+  const keys = Object.keys(json);
+  if (keys.length > 0 && keys.every(key => RECURRENCE_KEYS.includes(key))) return undefined;
   const count = (key: string): number => {
     const value = json[key];
     if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)

@@ -6,14 +6,16 @@ import { lookup } from '../ops/lookup.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mlp } from '../ops/mlp.ts';
 import { argmax } from '../ops/sample.ts';
+import { scale } from '../ops/scale.ts';
 import { softmax } from '../ops/softmax.ts';
 import type { Tape } from '../tape.ts';
-import type { Tensor } from '../tensor.ts';
+import { type Tensor, upload } from '../tensor.ts';
 import type { Gpt } from './gpt.ts';
 import { PUBLISHED } from './recurrence.ts';
 
 /**
- * What is fed back in the place of `thought` [R, C], [R, C]: itself in the published form, where nothing is computed.
+ * What is fed back in the place of `thought` [R, C], [R, C]: itself in the published form, where nothing is computed
+ * unless it is scaled.
  * `own` keeps a tensor until the backward is over.
  *
  * Gradients: through a bridge to its parameters and the thought; through `soft` to the thought, by the softmax's own
@@ -22,9 +24,15 @@ import { PUBLISHED } from './recurrence.ts';
  */
 export function fedBack(tape: Tape, model: Gpt, thought: Tensor, own: (tensor: Tensor) => Tensor): Tensor {
   const wte = model.parameter('wte.weight');
-  switch (model.config.recurrence?.feedback ?? PUBLISHED.feedback) {
+  const { feedback, scale: factor = 1 } = model.config.recurrence ?? PUBLISHED;
+  switch (feedback) {
     case 'hidden':
-      return thought;
+      if (factor === 1) return thought;
+      return tape.apply(
+        scale,
+        { x: thought },
+        { factor: own(upload(tape.gpu, Float32Array.of(factor), [1])) },
+      );
     case 'linear': {
       const { w, b } = bridgeMap(model, 'c_proj');
       return norm(tape, model, tape.apply(linear, { x: thought, w, b }, {}));

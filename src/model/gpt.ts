@@ -47,8 +47,9 @@ export class Gpt {
   readonly config: ModelConfig;
   readonly parameters: Parameters;
 
-  constructor(parameters: Parameters) {
-    this.config = parameters.config;
+  /** `config` may differ from that of the parameters in what no parameter depends on. */
+  constructor(parameters: Parameters, config = parameters.config) {
+    this.config = config;
     this.parameters = parameters;
   }
 

@@ -21,10 +21,22 @@ export type Schedule = 'sequential' | `jacobi:${number}`;
 export interface Recurrence {
   readonly feedback: Feedback;
   readonly schedule: Schedule;
+  /**
+   * What h is multiplied by before it is fed back, so that it is as long as a token's embedding; 1 where there is none.
+   * Of the form `hidden` alone: a bridge learns its own, and the others feed back embeddings.
+   */
+  readonly scale?: number;
 }
 
 /** Coconut as published. */
 export const PUBLISHED: Recurrence = { feedback: 'hidden', schedule: 'sequential' };
+
+/** A recurrence as a config holds it: nothing where it is the published one. */
+export function recurrenceOf(feedback: Feedback, schedule: Schedule, scale = 1): Recurrence | undefined {
+  if (scale !== 1) return { feedback, schedule, scale };
+  const published = feedback === PUBLISHED.feedback && schedule === PUBLISHED.schedule;
+  return published ? undefined : { feedback, schedule };
+}
 
 export function isFeedback(value: unknown): value is Feedback {
   return FEEDBACKS.some(feedback => feedback === value);

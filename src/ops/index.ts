@@ -13,6 +13,7 @@ import { linear } from './linear.ts';
 import { lookup } from './lookup.ts';
 import { matmul } from './matmul.ts';
 import { mlp } from './mlp.ts';
+import { scale } from './scale.ts';
 import { sliceRows } from './slice-rows.ts';
 import { softmax } from './softmax.ts';
 
@@ -35,6 +36,7 @@ export const ops = table({
   lookup,
   matmul,
   mlp,
+  scale,
   'slice-rows': sliceRows,
   softmax,
 });

@@ -1,17 +1,18 @@
 // The model that one arm of a run trains: the run's own, with what only its mode needs. Knows modes, options and
 // parameters; knows no step.
-import { FORMS, type Mode } from '../data/curriculum.ts';
+import type { Mode } from '../data/curriculum.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Gpt } from '../model/gpt.ts';
 import { Parameters } from '../model/parameters.ts';
 import { stepHeadShapes, stepHeadWeights } from '../model/step-head.ts';
+import { feedsBack } from './arms.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { TrainOptions } from './option-table.ts';
 import type { Setup } from './setup.ts';
 
 /** Whether rows of this mode carry the steps of their latents, for a step head to learn. */
 export function isSupervised(mode: Mode, { stepSupervision }: TrainOptions): boolean {
-  return stepSupervision > 0 && FORMS[mode].instead === 'latents';
+  return stepSupervision > 0 && feedsBack(mode);
 }
 
 /**
@@ -25,7 +26,7 @@ export function armModel(
   options: TrainOptions,
   from: Checkpoint | undefined,
 ): Gpt {
-  const own = FORMS[mode].instead === 'latents' ? config : { ...config, recurrence: undefined };
+  const own = feedsBack(mode) ? config : { ...config, recurrence: undefined };
   const tokens = isSupervised(mode, options) ? longestStep : 0;
   const parameters = new Parameters(gpu, own, stepHeadShapes(own, tokens));
   parameters.load(from?.weights ?? new Map([...weights, ...stepHeadWeights(own, tokens, options.seed)]));

@@ -1,5 +1,5 @@
 // The folder of a run and of the arms in it. Knows names; knows nothing of what is trained.
-import type { Mode } from '../data/curriculum.ts';
+import { FORMS, type Mode } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
 import { type Checkpoint, latestCheckpoint, readCheckpoint } from './checkpoint.ts';
@@ -18,6 +18,11 @@ const OWN: readonly string[] = [
   'samples.json',
   ...COMPARED,
 ];
+
+/** Whether a model of this mode takes hidden states back as thoughts. */
+export function feedsBack(mode: Mode): boolean {
+  return FORMS[mode].instead === 'latents';
+}
 
 /** The models that a run trains, one after another. */
 export function armModes({ compare, mode }: TrainOptions): readonly Mode[] {

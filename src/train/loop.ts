@@ -1,12 +1,12 @@
 // The training loop of one arm: stages, steps, validations, checkpoints. Everything it does follows from its
 // position and the seed, so a resumed arm goes on bit for bit. Knows no platform: files and output are given.
 import type { Row } from '../data/batch.ts';
-import { drawStage, FORMS, type Mode, promptOf, rowOf, withSteps } from '../data/curriculum.ts';
+import { drawStage, FORMS, type Mode, rowOf, withSteps } from '../data/curriculum.ts';
 import { derivedSeed, randomFor } from '../data/random.ts';
 import type { Sample } from '../data/sample.ts';
 import { UserError } from '../errors.ts';
 import { evaluate } from '../eval/evaluate.ts';
-import { norms, normsLine } from '../eval/norms.ts';
+import { evalBatch } from '../eval/parts.ts';
 import type { Files } from '../files.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { ModelFiles } from '../model/folder.ts';
@@ -14,6 +14,7 @@ import type { Gpt } from '../model/gpt.ts';
 import { read, type Tensor } from '../tensor.ts';
 import { armModel, isSupervised } from './arm-model.ts';
 import { type Checkpoint, writeCheckpoint } from './checkpoint.ts';
+import { matched } from './feedback-scale.ts';
 import { formatRecord, type MetricRecord } from './metrics.ts';
 import { learningRate } from './optimizer.ts';
 import type { TrainOptions } from './option-table.ts';
@@ -34,8 +35,6 @@ import type { Tuning } from './tuning.ts';
 
 /** Names the stream of stage draws among those of a seed. */
 const STAGE_DRAWS = 4;
-/** Tokens generated from at once in evaluations: enough to fill a device, few enough for its memory. */
-const EVAL_TOKENS = 16_384;
 /** So far below its threshold, an accuracy on a third of the samples will not reach it on all. */
 const FAR = 0.1;
 
@@ -84,7 +83,9 @@ export async function trainArm(
   const { gpu, files, progress, tuning } = around;
   const { mode } = plan;
   const { tokenizer, curriculum } = setup;
-  const model = armModel(gpu, mode, setup, options, from);
+  const held = armModel(gpu, mode, setup, options, from);
+  const say = (line: string): void => progress.message(line);
+  const model = from ? held : await matched(held, mode, setup, options, say);
   const { parameters } = model;
   const learner = new Learner(model, { ...options, window: options.bptt, padId: tokenizer.pad });
   if (from) {
@@ -217,13 +218,6 @@ export async function trainArm(
     }
   };
   if (!from) {
-    // A pretrained model has never read its own hidden states: how far they are from what it reads is worth a line.
-    if (options.init !== null && FORMS[mode].instead === 'latents') {
-      const asked = valid.slice(0, evalBatch(setup.config.positions));
-      const bare = { ...curriculum, endMarker: 'latents' } as const;
-      const prompts = asked.map(sample => promptOf(sample, tokenizer, 'coconut', 0, bare));
-      progress.message(normsLine(await norms(model, prompts, tokenizer.pad)));
-    }
     await log({ kind: 'stage', ...common() });
     await tuning.prepare(rehearse);
     await save(); // From here on, a run killed at any moment can be resumed, with the kernels that it has now.
@@ -277,11 +271,6 @@ export async function trainArm(
   };
   learner.free();
   return trained;
-}
-
-/** Rows evaluated at once for rows of up to `positions` tokens. */
-export function evalBatch(positions: number): number {
-  return Math.min(512, Math.max(8, Math.floor(EVAL_TOKENS / positions)));
 }
 
 function reasoningOptions(mode: Mode, options: TrainOptions) {

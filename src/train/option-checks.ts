@@ -2,6 +2,7 @@
 // nothing of where they came from but which were asked for.
 import { FORMS } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
+import { feedsBack } from './arms.ts';
 import { flagName, type OptionKey, showOption, type TrainOptions } from './option-table.ts';
 import { withPreset } from './presets.ts';
 
@@ -31,9 +32,15 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
   if (options.mode !== 'icot') {
     refuseWith(`--mode ${options.mode}`, ['icotTokens'], 'only icot drops steps token by token');
   }
-  if (FORMS[options.mode].instead !== 'latents') {
-    const thoughts = ['feedback', 'latents', 'stepSupervision'] as const;
+  if (!feedsBack(options.mode)) {
+    const thoughts = ['feedback', 'feedbackScale', 'latents', 'stepSupervision'] as const;
     refuseWith(`--mode ${options.mode}`, thoughts, 'it feeds no thought back');
+  }
+  if (options.feedback !== 'hidden') {
+    const why = /^(linear|mlp)$/.test(options.feedback)
+      ? 'its bridge learns a length'
+      : 'it feeds back embeddings';
+    refuseWith(`--feedback ${options.feedback}`, ['feedbackScale'], why);
   }
   if (options.data !== null) {
     refuseWith(

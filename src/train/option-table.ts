@@ -138,6 +138,12 @@ export const OPTIONS = {
     'hidden',
     'what is fed back as a thought: the hidden state, or that through a trained bridge (linear, mlp), or the expected token embedding (soft), or that of the likeliest token',
   ),
+  feedbackScale: common(
+    'Model',
+    orWord('auto', real(0, Number.POSITIVE_INFINITY, 'open')),
+    1,
+    "what the hidden state is multiplied by as it is fed back; auto: what makes it as long as a token's embedding when the run starts",
+  ),
   latents: common(
     'Model',
     form('sequential|jacobi:T', SCHEDULES, isSchedule),

@@ -14,8 +14,8 @@ import { show } from '../json.ts';
 import { bridgeShapes, type ModelConfig, parameterCount } from '../model/config.ts';
 import { type ParameterValues, readModel } from '../model/folder.ts';
 import { initialWeights, withBridge } from '../model/init.ts';
-import { PUBLISHED, type Recurrence } from '../model/recurrence.ts';
-import { armFolder, armModes } from './arms.ts';
+import { recurrenceOf } from '../model/recurrence.ts';
+import { armFolder, armModes, feedsBack } from './arms.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { TrainOptions } from './option-table.ts';
 import { lastStage, type MostReasoning } from './schedule.ts';
@@ -61,16 +61,19 @@ export async function prepare(options: TrainOptions, files: Files, from?: Checkp
   return { train, valid, test, tokenizer, config, weights, curriculum, most, longestStep };
 }
 
-/** What the options say of the recurrence, as a config holds it: nothing where it is the published one. */
-function recurrenceOf({ feedback, latents: schedule }: TrainOptions): Recurrence | undefined {
-  const published = feedback === PUBLISHED.feedback && schedule === PUBLISHED.schedule;
-  return published ? undefined : { feedback, schedule };
-}
-
-/** A model of any recurrence, to be trained in that of the options. A bridge that it has is kept, one that it lacks added. */
+/**
+ * A model of any recurrence, to be trained in that of the options. A bridge that it has is kept, one that it lacks added;
+ * a factor that it has is kept too, one that is to be measured is 1 until then (feedback-scale.ts).
+ */
 function withRecurrence(model: OpenModel, options: TrainOptions): OpenModel {
-  const config = { ...model.config, recurrence: recurrenceOf(options) };
-  const had = model.config.recurrence?.feedback;
+  const { feedback: had, scale: learnt = 1 } = model.config.recurrence ?? {};
+  const { feedback, feedbackScale, latents } = options;
+  const scale = feedbackScale === 'auto' ? learnt : feedbackScale;
+  const config = { ...model.config, recurrence: recurrenceOf(feedback, latents, scale) };
+  if (learnt !== 1 && learnt !== scale && feedback === 'hidden' && feedsBack(options.mode))
+    throw new UserError(
+      `--feedback-scale ${scale}: the model in ${options.init} was trained with --feedback-scale ${learnt}; give that, or auto`,
+    );
   const bridge = bridgeShapes(model.config).length > 0;
   if (bridge && had !== options.feedback)
     throw new UserError(
@@ -137,7 +140,7 @@ async function resumed(from: Checkpoint, options: TrainOptions, files: Files): P
 }
 
 function fresh(options: TrainOptions, known: readonly Sample[], curriculum: CurriculumOptions): OpenModel {
-  const { task, nodes, hops, maxEdges, width, heads, layers } = options;
+  const { task, nodes, hops, maxEdges, width, heads, layers, feedback, feedbackScale, latents } = options;
   const tokenizer =
     options.data === null
       ? WordTokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
@@ -146,7 +149,7 @@ function fresh(options: TrainOptions, known: readonly Sample[], curriculum: Curr
   const positions = options.positions === 'auto' ? Math.ceil((longest * ROOM) / 16) * 16 : options.positions;
   const config = {
     ...configFor(tokenizer, { width, heads, layers }, positions),
-    recurrence: recurrenceOf(options),
+    recurrence: recurrenceOf(feedback, latents, feedbackScale === 'auto' ? 1 : feedbackScale),
   };
   const count = parameterCount({ ...config, layers: 1 }) * config.layers;
   if (count > MOST_PARAMETERS)

@@ -11,6 +11,7 @@ import { layernormCase } from './layernorm.ts';
 import { lookupCase } from './lookup.ts';
 import { linearCase, matmulCase } from './matmul.ts';
 import { mlpCase } from './mlp.ts';
+import { scaleCase } from './scale.ts';
 import { sliceRowsCase } from './slice-rows.ts';
 import { softmaxCase } from './softmax.ts';
 
@@ -28,6 +29,7 @@ export const cases: readonly OpCase<any, any>[] = [
   lookupCase,
   matmulCase,
   mlpCase,
+  scaleCase,
   sliceRowsCase,
   softmaxCase,
 ];

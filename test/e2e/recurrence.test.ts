@@ -101,3 +101,31 @@ test.concurrent('a bridge belongs to models that feed something back, and stays 
   await succeed('train.ts', [...own, ...cot]);
   expect(configOf(join(bridged, 'final')).recurrence?.feedback).toBe('linear');
 });
+
+test.concurrent('--feedback-scale auto is measured once, and then a number of the model', async () => {
+  const out = join(folder, 'scaled');
+  const flags = [...TINY.split(' '), '--init-scale', 'gpt2', '--feedback-scale', 'auto'];
+  const said = await succeed('train.ts', [...flags, '--out', out]);
+  const scale = Number(/^feedback scale (\S+): /m.exec(said)?.[1]);
+  // Embeddings of 0.02 a number, hidden states of 1.
+  expect(scale).toBeGreaterThan(0.01);
+  expect(scale).toBeLessThan(0.05);
+  const recurrence = { feedback: 'hidden', schedule: 'sequential', scale };
+  for (const dir of ['checkpoints/0', 'final'])
+    expect(configOf(join(out, dir)).recurrence).toEqual(recurrence);
+
+  const short = join(folder, 'scaled-short');
+  await succeed('train.ts', [...flags, '--steps', '10', '--out', short]);
+  expect(await succeed('train.ts', ['--resume', short, '--steps', '16'])).not.toContain('feedback scale');
+  expect(weights(short).equals(weights(out))).toBe(true);
+  expect(configOf(join(short, 'final')).recurrence).toEqual(recurrence);
+
+  const own = TINY.replace('--layers 1 --width 16 ', '').split(' ');
+  const again = [...own, '--init', join(out, 'final'), '--out', join(folder, 'scaled-again')];
+  const refused = await run('train.ts', again);
+  expect(refused.stderr).toMatch(
+    /^error: --feedback-scale 1: the model in \S+ was trained with --feedback-scale \S+; give that, or auto\n$/,
+  );
+  expect(await succeed('train.ts', [...again, '--feedback-scale', 'auto'])).not.toContain('feedback scale');
+  expect(configOf(join(folder, 'scaled-again', 'final')).recurrence).toEqual(recurrence);
+});

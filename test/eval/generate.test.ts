@@ -84,13 +84,14 @@ function greedy(prompt: Prompt, count: number): number[] {
 describe('in other recurrences', () => {
   const cases: Recurrence[] = [
     ...FEEDBACKS.map((feedback): Recurrence => ({ feedback, schedule: 'sequential' })),
+    { feedback: 'hidden', schedule: 'sequential', scale: 0.3 },
     { feedback: 'hidden', schedule: 'jacobi:1' },
     { feedback: 'hidden', schedule: 'jacobi:2' },
     { feedback: 'mlp', schedule: 'jacobi:3' },
     { feedback: 'hidden', schedule: 'jacobi:9' },
   ];
   it.each(cases)(
-    'writes what the reference writes, and thinks what it thinks: $feedback, $schedule',
+    'writes what the reference writes, and thinks what it thinks: $feedback, $schedule, $scale',
     async recurrence => {
       const other = { ...config, recurrence };
       const values = initialWeights(other, 'matched', 12);

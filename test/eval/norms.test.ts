@@ -1,6 +1,6 @@
 // Norms against the float64 reference: of the state after each prompt, and of the token embeddings.
 import { expect, it } from 'vitest';
-import { norms, normsLine } from '../../src/eval/norms.ts';
+import { matchingScale, norms, normsLine } from '../../src/eval/norms.ts';
 import { parseConfig } from '../../src/model/config.ts';
 import { Gpt } from '../../src/model/gpt.ts';
 import { initialWeights } from '../../src/model/init.ts';
@@ -46,4 +46,8 @@ it('are told in one line', () => {
   expect(normsLine({ token: 3.136, hidden: 120 })).toBe(
     "norms: a token's embedding 3.14, the hidden state that is fed back 120, 38.3 times as long",
   );
+});
+
+it('are brought together by their ratio', () => {
+  expect(matchingScale({ token: 3.136, hidden: 120 })).toBe(0.02613);
 });

@@ -95,6 +95,7 @@ describe('config.json', () => {
           undefined,
           { feedback: 'mlp' as const, schedule: 'sequential' as const },
           { feedback: 'hidden' as const, schedule: 'jacobi:3' as const },
+          { feedback: 'hidden' as const, schedule: 'sequential' as const, scale: 0.0123 },
         ),
         own: fc.boolean(),
       })
@@ -156,6 +157,17 @@ describe('config.json', () => {
     );
     expect(await userError(() => parse({ reasoning: { latents: 'jacobi:0' } }))).toBe(
       'm/config.json: reasoning.latents must be sequential or jacobi:T with T of at least 1, got "jacobi:0"',
+    );
+    expect(parse({ reasoning: { feedback_scale: 0.5 } }).recurrence).toEqual({
+      ...{ feedback: 'hidden', schedule: 'sequential', scale: 0.5 },
+    });
+    expect(parse({ reasoning: { feedback_scale: 1 } }).recurrence).toBe(undefined);
+    for (const scale of [0, -1, '2', null])
+      expect(await userError(() => parse({ reasoning: { feedback_scale: scale } }))).toMatch(
+        /^m\/config\.json: reasoning\.feedback_scale must be a number above 0, got /,
+      );
+    expect(await userError(() => parse({ reasoning: { feedback: 'soft', feedback_scale: 2 } }))).toBe(
+      'm/config.json: reasoning.feedback_scale belongs to the feedback "hidden", not to "soft"',
     );
   });
 

@@ -158,10 +158,21 @@ describe('faults of the command line', () => {
       '--mode pause --stage-steps 5,5',
       '--stage-steps names 2 stages, but --max-latent-stage 3 makes 4, or 5 with one that drops all steps left',
     ],
-    ...['--feedback soft', '--latents jacobi:2', '--step-supervision 1'].map((flag): [string, string] => [
-      `--mode pause ${flag}`,
-      `${flag.split(' ')[0]} contradicts --mode pause: it feeds no thought back`,
-    ]),
+    [
+      '--feedback linear --feedback-scale auto',
+      '--feedback-scale contradicts --feedback linear: its bridge learns a length',
+    ],
+    [
+      '--feedback soft --feedback-scale 0.5',
+      '--feedback-scale contradicts --feedback soft: it feeds back embeddings',
+    ],
+    ['--feedback-scale 0', '--feedback-scale must be a number above 0 or auto, got "0"'],
+    ...['--feedback soft', '--feedback-scale 2', '--latents jacobi:2', '--step-supervision 1'].map(
+      (flag): [string, string] => [
+        `--mode pause ${flag}`,
+        `${flag.split(' ')[0]} contradicts --mode pause: it feeds no thought back`,
+      ],
+    ),
     ['--icot-tokens 3', '--icot-tokens contradicts --mode coconut: only icot drops steps token by token'],
     [
       '--samples 100 --final-accuracy 0.9',

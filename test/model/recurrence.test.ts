@@ -181,6 +181,36 @@ describe.each(FEEDBACKS)('%s is fed back', feedback => {
   });
 });
 
+describe('the hidden state is fed back scaled', () => {
+  const scaled = (scale: number, schedule: Schedule, window: Window, stepWeight: number): Case => {
+    return { recurrence: { feedback: 'hidden', schedule, scale }, window, stepWeight };
+  };
+
+  test('any schedule, any window, with and without a step head', async () => {
+    const property = fc.asyncProperty(
+      equalRows,
+      fc.constantFrom(0.0625, 0.7, 3),
+      schedules,
+      windows,
+      weights,
+      fc.nat(),
+      (plan, scale, schedule, window, stepWeight, seed) =>
+        check(scaled(scale, schedule, window, stepWeight), plan, seed),
+    );
+    await fc.assert(property, { seed: 1, numRuns: 10 });
+  });
+
+  test('by 1 it is the published form bit for bit', async () => {
+    const row = { question: 4, latents: 3, text: 3 };
+    const { model, batch } = problem(scaled(1, 'sequential', 2, 0), [row, { ...row, question: 2 }], 3);
+    const one = await run(scaled(1, 'sequential', 2, 0), model.weights, batch);
+    const recurrence = { feedback: 'hidden', schedule: 'sequential' } as const;
+    expect(one).toEqual(await run({ recurrence, window: 2, stepWeight: 0 }, model.weights, batch));
+    const half = await run(scaled(0.5, 'sequential', 2, 0), model.weights, batch);
+    expect(half.loss).not.toBe(one.loss);
+  });
+});
+
 describe('parallel iterations', () => {
   const row = { question: 4, latents: 4, text: 3 };
   const plan = [row, { ...row, question: 2 }];

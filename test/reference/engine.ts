@@ -18,7 +18,7 @@ export interface TimeMajorBatch {
 
 export function referenceConfig(config: ModelConfig): ReferenceConfig {
   if (config.latentTokenId === undefined) throw new Error('the reference needs a latent token id');
-  const { feedback, schedule } = config.recurrence ?? PUBLISHED;
+  const { feedback, schedule, scale } = config.recurrence ?? PUBLISHED;
   return {
     n_layer: config.layers,
     n_head: config.heads,
@@ -30,6 +30,7 @@ export function referenceConfig(config: ModelConfig): ReferenceConfig {
     latent_token_id: config.latentTokenId,
     tie_word_embeddings: !config.ownHead,
     feedback,
+    ...(scale !== undefined && { feedback_scale: scale }),
     iterations: schedule === 'sequential' ? undefined : Number(schedule.replace('jacobi:', '')),
   };
 }

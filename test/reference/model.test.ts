@@ -162,7 +162,10 @@ describe('other recurrences against finite differences', () => {
   test.each(forms)('%s is fed back', feedback => {
     fc.assert(
       fc.property(plans, schedules, windows, (plan, iterations, window) => {
-        const { model, batch } = build(plan, 'equal', { feedback, iterations, step_tokens: 2 });
+        const feedback_scale = feedback === 'hidden' && plan.seed % 3 === 0 ? 0.4 : 1;
+        const { model, batch } = build(plan, 'equal', {
+          ...{ feedback, feedback_scale, iterations, step_tokens: 2 },
+        });
         checkByDifferences(model, batch, window, plan.seed % 2 === 0 ? 0 : 0.7);
       }),
       { seed: 6, numRuns: 15 },

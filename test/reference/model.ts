@@ -37,6 +37,8 @@ export interface ReferenceConfig {
   readonly tie_word_embeddings?: boolean;
   /** What a latent takes of the hidden state before it; `hidden` by default. */
   readonly feedback?: FeedbackForm;
+  /** What is fed back is multiplied by it; 1 by default. */
+  readonly feedback_scale?: number;
   /** Parallel iterations over the latents; undefined: one latent after another. */
   readonly iterations?: number | undefined;
   /** See VisitOptions. */
@@ -201,7 +203,7 @@ export function forward(
   batch: ReferenceBatch,
   constants?: { trace: Trace; window: number | 'full' },
 ): Trace {
-  const { n_embd: C, feedback: form = 'hidden', layer_norm_epsilon: eps } = model.config;
+  const { n_embd: C, feedback: form = 'hidden', feedback_scale = 1, layer_norm_epsilon: eps } = model.config;
   const w = (name: string) => model.weights.get('transformer.' + name)!;
   return visits(model, batch, constants?.window ?? 'full').map((row_, b) => {
     const columns: Column[] = [];
@@ -213,7 +215,9 @@ export function forward(
           ? undefined
           : known && constantFed(row_, visit)
             ? known.fed
-            : feedback(form, columns[from]!.hidden, { w, head: headOf(model.weights) }, eps);
+            : feedback(form, columns[from]!.hidden, { w, head: headOf(model.weights) }, eps).map(
+                x => feedback_scale * x,
+              );
       if (known) {
         columns.push({ ...known, fed });
         return;
@@ -294,6 +298,7 @@ export function backward(
   stepWeight = 0,
 ): Weights {
   const { n_embd: C, n_layer, feedback: form = 'hidden', layer_norm_epsilon: eps } = model.config;
+  const { feedback_scale = 1 } = model.config;
   const grads: Weights = new Map();
   for (const [name, weight] of model.weights) grads.set(name, new Float64Array(weight.length));
   const w = (name: string) => model.weights.get('transformer.' + name)!;
@@ -348,8 +353,9 @@ export function backward(
         addTo(row(d('wpe.weight'), batch.position_ids[b]![t]!, C), dEmbedding);
       }
       if (from === undefined || constantFed(plan[b]!, visit)) continue;
-      // fed = feedback(hidden of `from`)
-      addTo(dHidden[from]!, feedbackBackward(form, columns[from]!.hidden, values, eps, dFed[i]!, gradients));
+      // fed = scale · feedback(hidden of `from`)
+      const dz = dFed[i]!.map(x => feedback_scale * x);
+      addTo(dHidden[from]!, feedbackBackward(form, columns[from]!.hidden, values, eps, dz, gradients));
     }
   });
   return grads;

@@ -37,6 +37,7 @@ const DIMS: Readonly<Record<string, Dims>> = {
   lookup: { M: 5, V: 4, C: 5 },
   matmul: { M: 3, N: 5, K: 17, batch: 1, form: 1 },
   mlp: { M: 3, C: 5, I: 6 },
+  scale: { M: 5, C: 61 },
   'slice-rows': { M: 5, C: 5, from: 2, to: 4 },
   softmax: { R: 2, V: 70 },
 };
