@@ -11,9 +11,9 @@ import { finishArm, readSamples, writeReport } from './src/train/finish.ts';
 import { trainArm } from './src/train/loop.ts';
 import { truncateMetrics } from './src/train/metrics.ts';
 import { resolveOptions, resumedOptions } from './src/train/options.ts';
+import { prepare } from './src/train/prepare.ts';
 import { Progress } from './src/train/progress.ts';
-import { type ArmResult, group, type ReportSample, resultsTable } from './src/train/results.ts';
-import { prepare } from './src/train/setup.ts';
+import { type AnyResult, type ReportSample, resultSaid, resultsTable } from './src/train/results.ts';
 import { Tuning } from './src/train/tuning.ts';
 
 await runMain(async () => {
@@ -53,7 +53,7 @@ await runMain(async () => {
     const tuning = new Tuning(gpu, { mode: options.tune, cache, say, stopping });
     if (from) tuning.pin(from.trainer.tuned);
 
-    const results: ArmResult[] = [...(from?.trainer.finished ?? [])];
+    const results: AnyResult[] = [...(from?.trainer.finished ?? [])];
     const samples: ReportSample[] = [];
     for (const [i, mode] of armModes(options).entries()) {
       const dir = armFolder(out, mode, options);
@@ -68,9 +68,7 @@ await runMain(async () => {
       const { result, samples: shown } = await finishArm(trained, plan, setup, options, files);
       results.push(result);
       samples.push(...shown);
-      progress.message(
-        `${mode}: ${group(result.samples)} samples, exact match ${result.exactMatch.toFixed(3)}`,
-      );
+      progress.message(`${mode}: ${resultSaid(result)}`);
     }
     progress.close();
 
@@ -78,7 +76,8 @@ await runMain(async () => {
     const seconds = (performance.now() - begun) / 1000 + earlier.reduce((a, b) => a + b, 0);
     const run = { adapter: adapterTitle(gpu.info), seconds, arms: results };
     await writeReport(run, samples, options, files, readPlotLibrary());
-    console.log(`${resultsTable(results)}\n${out}/report.html shows the curves and the thoughts`);
+    const shown = options.mode === 'lm' ? 'what the model writes' : 'the thoughts';
+    console.log(`${resultsTable(results)}\n${out}/report.html shows the curves and ${shown}`);
   } finally {
     close();
   }

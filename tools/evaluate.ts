@@ -1,6 +1,5 @@
 // Evaluates a model folder on a file of samples, or on unseen ones of a task: how often it is right, what controls on
 // its thoughts leave of that, what is inside, and how many thoughts it needs. `node tools/evaluate.ts --help`.
-import { MODES } from '../src/data/curriculum.ts';
 import { DATA_FORMS, parseData } from '../src/data/formats.ts';
 import { POINTER_DEFAULTS } from '../src/data/pointer.ts';
 import { PROSQA_DEFAULTS } from '../src/data/prosqa.ts';
@@ -8,22 +7,27 @@ import { PROSQA_MINI_DEFAULTS } from '../src/data/prosqa-mini.ts';
 import type { Sample } from '../src/data/sample.ts';
 import { generatedSource } from '../src/data/source.ts';
 import type { TaskName, TaskOptions } from '../src/data/tasks.ts';
+import { windowCount } from '../src/data/text.ts';
 import { UserError } from '../src/errors.ts';
 import { CONTROLS, type Control, parseControl } from '../src/eval/control.ts';
 import { HALT_RULES, type Halt } from '../src/eval/halt.ts';
 import { openModel } from '../src/eval/open.ts';
 import { evalBatch } from '../src/eval/parts.ts';
-import { type AskingFlags, askingOf, checkSamples } from '../src/eval/prompting.ts';
+import { type AskingFlags, askingOf, checkSamples, goesOn } from '../src/eval/prompting.ts';
 import { evaluationReport, reportText } from '../src/eval/report.ts';
 import { SCORINGS, type Scoring } from '../src/eval/scoring.ts';
+import { perplexity, scoreText } from '../src/eval/text.ts';
 import { show } from '../src/json.ts';
-import { readModel } from '../src/model/folder.ts';
+import { type ModelFiles, readModel } from '../src/model/folder.ts';
 import { Gpt } from '../src/model/gpt.ts';
 import { Parameters } from '../src/model/parameters.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
 import { runMain } from '../src/platform/main.ts';
 import { type AdapterChoice, openNodeGpu } from '../src/platform/node.ts';
 import { choice, integer, path, range } from '../src/train/option-kinds.ts';
+import { ARMS } from '../src/train/option-table.ts';
+import { scoreSaid } from '../src/train/results.ts';
+import { heldOut, windowsOf } from '../src/train/text-setup.ts';
 import { command, legal, parseFlags } from './flags.ts';
 
 /** Of a generated task. */
@@ -38,6 +42,7 @@ interface Flags extends AskingFlags, TaskFlags {
   readonly model: string;
   readonly data?: string;
   readonly limit?: number;
+  readonly rowTokens?: number;
   readonly task?: TaskName;
   readonly seed: number;
   readonly control: readonly Control[];
@@ -50,7 +55,7 @@ interface Flags extends AskingFlags, TaskFlags {
   readonly adapter: AdapterChoice;
 }
 
-const MODE = choice(...MODES);
+const MODE = choice(...ARMS);
 
 /** What a task is unless flags say otherwise: as its preset trains it. */
 const TASK_DEFAULTS: Readonly<Record<TaskName, TaskOptions>> = {
@@ -73,11 +78,16 @@ const program = command(
     'folder with config.json, model.safetensors, tokenizer.json',
     legal('--model', path('dir')),
   )
-  .option('--data <file>', DATA_FORMS, legal('--data', path('file')))
+  .option('--data <file>', `${DATA_FORMS}; with --mode lm any text`, legal('--data', path('file')))
   .option(
     '--limit <n>',
-    'at most so many samples of the file, from the first on',
+    'at most so many samples of the file, from the first on; rows, of a text',
     legal('--limit', integer(1)),
+  )
+  .option(
+    '--row-tokens <n>',
+    'tokens of a row of a text, by default as many as the model has positions',
+    legal('--row-tokens', integer(2)),
   )
   .option(
     '--task <task>',
@@ -138,7 +148,10 @@ await runMain(async () => {
   const flags = parseFlags<Flags>(program, process.argv.slice(2));
   if (!flags) return;
   checkFlags(flags);
-  const { config, weights, tokenizer } = openModel(await readModel(files, flags.model), flags.model);
+  const model = await readModel(files, flags.model);
+  if (goesOn(model.config, flags)) return evaluateText(flags, model);
+  if (flags.rowTokens !== undefined) throw new UserError('--row-tokens belongs to texts: give --mode lm');
+  const { config, weights, tokenizer } = openModel(model, flags.model);
   const asking = askingOf(config, flags, flags.model);
   const { samples, where } = await samplesOf(flags);
   checkSamples(samples, tokenizer, asking, config, where);
@@ -162,6 +175,40 @@ await runMain(async () => {
     close();
   }
 });
+
+/** How well a model goes on with a text: cut into rows, every token predicted once. */
+async function evaluateText(flags: Flags, model: ModelFiles): Promise<void> {
+  const { data, limit, control, json } = flags;
+  if (data === undefined)
+    throw new UserError('a model of texts (lm) is evaluated on a text: give --data FILE');
+  for (const [flag, given] of [
+    ['--latents', flags.latents !== undefined],
+    ['--control', control.length > 0],
+    ['--controls', flags.controls],
+    ['--inspect', flags.inspect],
+    ['--halt', flags.halt],
+    ['--score', flags.score !== 'text'],
+  ] as const)
+    if (given) throw new UserError(`${flag}: a model of texts (lm) answers no questions and has no thoughts`);
+  const { config, weights, tokenizer } = openModel(model, flags.model, 'as they are');
+  const { rowTokens: columns = config.positions } = flags;
+  const windows = await windowsOf(data, columns, tokenizer, config, files);
+  const count = Math.min(windowCount(windows), limit ?? Number.POSITIVE_INFINITY);
+  if (count < 1) throw new UserError(`${data}: has no two tokens to predict one from the other`);
+  const { gpu, summary, close } = await openNodeGpu(flags.adapter);
+  try {
+    if (!json) console.log(summary);
+    const parameters = new Parameters(gpu, config);
+    parameters.load(weights);
+    const part = heldOut(windows, 0, count, tokenizer);
+    const score = await scoreText(new Gpt(parameters), part, tokenizer.pad, evalBatch(columns));
+    const result = { mode: 'lm', rows: count, ...score, perplexity: perplexity(score) };
+    const rows = `${score.tokens} tokens in ${count} rows of up to ${columns}`;
+    console.log(json ? JSON.stringify(result) : `${rows}\n${scoreSaid(score)}`);
+  } finally {
+    close();
+  }
+}
 
 async function samplesOf(flags: Flags): Promise<{ samples: readonly Sample[]; where: string }> {
   const { data, task, limit, seed, count = COUNT } = flags;

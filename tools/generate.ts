@@ -1,15 +1,15 @@
 // Asks a model one question and shows what it thinks and says:
 // node tools/generate.ts --model DIR --prompt TEXT [--latents N] [--thoughts]
-import { MODES } from '../src/data/curriculum.ts';
 import { topTokens } from '../src/eval/evaluate.ts';
 import { openModel } from '../src/eval/open.ts';
-import { type AskingFlags, askingOf, promptFor } from '../src/eval/prompting.ts';
+import { type AskingFlags, askingOf, goesOn, promptFor, promptOfText } from '../src/eval/prompting.ts';
 import { Reasoner } from '../src/eval/reasoner.ts';
 import { readModel } from '../src/model/folder.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
 import { runMain } from '../src/platform/main.ts';
 import { type AdapterChoice, openNodeGpu } from '../src/platform/node.ts';
 import { choice, integer, path, real } from '../src/train/option-kinds.ts';
+import { ARMS } from '../src/train/option-table.ts';
 import { command, legal, parseFlags } from './flags.ts';
 
 interface Flags extends AskingFlags {
@@ -24,7 +24,7 @@ interface Flags extends AskingFlags {
   readonly adapter: AdapterChoice;
 }
 
-const MODE = choice(...MODES);
+const MODE = choice(...ARMS);
 
 const program = command(
   'generate',
@@ -35,7 +35,10 @@ const program = command(
     'folder with config.json, model.safetensors, tokenizer.json',
     legal('--model', path('dir')),
   )
-  .requiredOption('--prompt <text>', 'the question, in words of the model')
+  .requiredOption(
+    '--prompt <text>',
+    'the question, in words of the model; or, with --mode lm, the beginning of a text',
+  )
   .option('--latents <n>', 'thoughts, instead of as many as trained', legal('--latents', integer(0)))
   .option('--thoughts', "show each thought's nearest tokens under the model's own head")
   .option('--top <n>', 'tokens shown of each thought', legal('--top', integer(1)), 5)
@@ -61,7 +64,8 @@ await runMain(async () => {
   const model = await readModel(files, flags.model);
   // Before a device is opened: a fault of the question is the user's first news.
   const { tokenizer, config } = openModel(model, flags.model);
-  promptFor(flags.prompt, tokenizer, config, askingOf(config, flags, flags.model), '--prompt');
+  if (goesOn(config, flags)) promptOfText(flags.prompt, tokenizer, config, '--prompt');
+  else promptFor(flags.prompt, tokenizer, config, askingOf(config, flags, flags.model), '--prompt');
   const { gpu, close } = await openNodeGpu(flags.adapter);
   try {
     const { text, thoughts } = await new Reasoner(gpu, model, flags.model).ask(flags.prompt, flags);

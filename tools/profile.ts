@@ -8,7 +8,7 @@ import { openNodeGpu } from '../src/platform/node.ts';
 import { newestCheckpoint } from '../src/train/arms.ts';
 import { measureCeiling } from '../src/train/ceiling.ts';
 import { resolveOptions, resumedOptions } from '../src/train/options.ts';
-import { prepare } from '../src/train/setup.ts';
+import { prepare } from '../src/train/prepare.ts';
 import { Tuning } from '../src/train/tuning.ts';
 import type { Profile } from './profile/describe.ts';
 import { readProfileFlags } from './profile/flags.ts';

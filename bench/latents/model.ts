@@ -4,7 +4,7 @@ import type { Gpu } from '../../src/gpu/gpu.ts';
 import { Gpt } from '../../src/model/gpt.ts';
 import { initialWeights } from '../../src/model/init.ts';
 import { Parameters } from '../../src/model/parameters.ts';
-import { configFor } from '../../src/train/setup.ts';
+import { configFor } from '../../src/train/fresh-model.ts';
 import { type Size, tokenizerFor } from './rows.ts';
 
 const SEED = 1;

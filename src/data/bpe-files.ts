@@ -1,7 +1,8 @@
-// GPT-2's older tokenizer files, vocab.json and merges.txt, as the one tokenizer.json that they say the same as.
-// Knows their forms; what the vocabulary must hold is bpe-tokenizer.ts's to say.
+// Byte-level BPE as the text of a tokenizer.json, made of GPT-2's older files, vocab.json and merges.txt, or of bytes
+// alone. Knows these forms; what the vocabulary must hold is bpe-tokenizer.ts's to say.
 import { UserError } from '../errors.ts';
-import { isObject, parseJson } from '../json.ts';
+import { isObject, type Json, type JsonObject, parseJson } from '../json.ts';
+import { byteSymbols, END_OF_TEXT } from './bpe-tokenizer.ts';
 
 /** The text of a `tokenizer.json`; a fault is a UserError of one line that names the file. */
 export function tokenizerJson(
@@ -18,10 +19,20 @@ export function tokenizerJson(
     throw new UserError(
       `${merges.path}: expected lines of two tokens, as GPT-2's merges.txt or vocab.bpe has`,
     );
+  return fileOf(ids, lines);
+}
+
+/** The text of a `tokenizer.json` that merges nothing: a token a byte, and one that ends a text. */
+export function byteLevelJson(): string {
+  const tokens = [...byteSymbols(), END_OF_TEXT];
+  return fileOf(Object.fromEntries(tokens.map((token, id) => [token, id])), []);
+}
+
+function fileOf(ids: JsonObject, merges: readonly string[]): string {
   // GPT-2's one special token, which stands in the vocabulary and is no result of merges.
-  const special = Object.entries(ids).filter(([token]) => token === '<|endoftext|>');
+  const special = Object.entries(ids).filter(([token]) => token === END_OF_TEXT);
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
-  const file = {
+  const file: Json = {
     version: '1.0',
     truncation: null,
     padding: null,
@@ -47,7 +58,7 @@ export function tokenizerJson(
       fuse_unk: false,
       byte_fallback: false,
       vocab: ids,
-      merges: lines,
+      merges,
     },
   };
   return `${JSON.stringify(file, null, 2)}\n`;

@@ -5,8 +5,11 @@ import { UserError } from '../errors.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
 import { ANSWER_MARKER, MARKERS, type Part, type Tokenizer } from './tokenizer.ts';
 
+/** Whether a vocabulary without the latent markers gets them. Only what never reasons can do without. */
+export type Markers = 'added' | 'as they are';
+
 /** Ends a text in GPT-2's vocabulary. */
-const END_OF_TEXT = '<|endoftext|>';
+export const END_OF_TEXT = '<|endoftext|>';
 
 export class BpeTokenizer implements Tokenizer {
   readonly size: number;
@@ -17,7 +20,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly marker: number;
   /** Every byte has a token. */
   readonly unknown = -1;
-  /** Tokens that the file did not have: their ids, and their text. */
+  /** Tokens that the file did not have: their ids, and their text; none where markers stay as they are. */
   readonly added: ReadonlyMap<number, string>;
   readonly #library: Library;
   readonly #json: string;
@@ -25,11 +28,11 @@ export class BpeTokenizer implements Tokenizer {
 
   /**
    * Reads a `tokenizer.json` of a byte-level BPE. The latent markers, and `###` where it is not one token, become
-   * tokens of the file's end if it has none of these names, in the order of the reference: start, end, latent. `eos`
-   * is what config.json says; without it `<|endoftext|>` ends a text. Another kind of tokenizer, or a broken file, is
-   * a UserError of one line.
+   * tokens of the file's end if it has none of these names, in the order of the reference: start, end, latent; unless
+   * they are to stay as they are. `eos` is what config.json says; without it `<|endoftext|>` ends a text. Another kind
+   * of tokenizer, or a broken file, is a UserError of one line.
    */
-  static fromJson(text: string, fileName: string, eos?: number): BpeTokenizer {
+  static fromJson(text: string, fileName: string, eos?: number, markers: Markers = 'added'): BpeTokenizer {
     const file = parseJson(text, fileName);
     if (!isObject(file)) throw new UserError(`${fileName}: expected a JSON object, got ${show(file)}`);
     const ids = idsOf(file, fileName);
@@ -40,7 +43,7 @@ export class BpeTokenizer implements Tokenizer {
       throw new UserError(`${fileName}: has no ${END_OF_TEXT}: give eos_token_id in config.json`);
     if (![...ids.values()].includes(end))
       throw new UserError(`${fileName}: no token has the id ${end}, eos_token_id in config.json`);
-    return new BpeTokenizer(text, file, ids, end, fileName);
+    return new BpeTokenizer(text, file, ids, end, fileName, markers);
   }
 
   private constructor(
@@ -49,12 +52,14 @@ export class BpeTokenizer implements Tokenizer {
     ids: ReadonlyMap<string, number>,
     eos: number,
     fileName: string,
+    markers: Markers,
   ) {
     let size = [...ids.values()].reduce((most, id) => Math.max(most, id), 0) + 1;
     const added = new Map<number, string>();
     const idOf = (content: string): number => {
       const known = ids.get(content);
       if (known !== undefined) return known;
+      if (markers === 'as they are') return -1;
       added.set(size, content);
       return size++;
     };

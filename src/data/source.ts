@@ -62,19 +62,21 @@ export function listSource(samples: readonly Sample[]): SampleSource {
 
 /** A list for training, in a new order each epoch: a permutation that (seed, epoch) decides. */
 export function shuffledSource(samples: readonly Sample[], seed: number): SampleSource {
-  const size = samples.length;
+  const order = shuffledOrder(samples.length, seed);
+  return { size: samples.length, at: index => samples[order(index)]! };
+}
+
+/** The same for items that are numbered from 0 to `size` - 1: of any index, the item that is learnt there. */
+export function shuffledOrder(size: number, seed: number): (index: number) => number {
   // Kept for speed only: the order is a function of the epoch.
   let kept = { epoch: -1, order: [] as number[] };
-  return {
-    size,
-    at(index) {
-      const epoch = Math.floor(index / size);
-      if (kept.epoch !== epoch) {
-        const order = randomFor(derivedSeed(seed, PURPOSE.train), epoch).shuffle([...samples.keys()]);
-        kept = { epoch, order };
-      }
-      return samples[kept.order[index % size]!]!;
-    },
+  return index => {
+    const epoch = Math.floor(index / size);
+    if (kept.epoch !== epoch) {
+      const items = Array.from({ length: size }, (_, item) => item);
+      kept = { epoch, order: randomFor(derivedSeed(seed, PURPOSE.train), epoch).shuffle(items) };
+    }
+    return kept.order[index % size]!;
   };
 }
 

@@ -21,6 +21,7 @@ export interface Tokenizer {
   readonly words: readonly string[];
   readonly pad: number;
   readonly eos: number;
+  /** The markers; -1 in a vocabulary without them, which serves no rows but those of a text. */
   readonly startLatent: number;
   readonly endLatent: number;
   readonly latent: number;

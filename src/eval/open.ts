@@ -1,6 +1,6 @@
 // A model folder made ready: its tokenizer, and a pretrained model given the tokens that latent reasoning needs.
 // Knows tokenizers and the names of weights; knows no device and no prompts.
-import { BpeTokenizer, isBpe } from '../data/bpe-tokenizer.ts';
+import { BpeTokenizer, isBpe, type Markers } from '../data/bpe-tokenizer.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { WordTokenizer } from '../data/word-tokenizer.ts';
 import { UserError } from '../errors.ts';
@@ -18,6 +18,18 @@ export interface OpenModel {
 /** New tokens start as this one, in the reference: what opens a calculation in GSM8k's steps. */
 const STARTS_AS = '<<';
 
+/** A tokenizer of words or byte-level BPE from the text of its file. `eos` is what config.json says of a BPE's. */
+export function openTokenizer(
+  text: string,
+  path: string,
+  eos: number | undefined,
+  markers: Markers = 'added',
+): BpeTokenizer | WordTokenizer {
+  return isBpe(parseJson(text, path))
+    ? BpeTokenizer.fromJson(text, path, eos, markers)
+    : WordTokenizer.fromJson(text, path);
+}
+
 /**
  * The tokenizer of the folder `dir`, of words or byte-level BPE, and the model for it.
  *
@@ -25,14 +37,17 @@ const STARTS_AS = '<<';
  * run.py) they get the ids after the last token's, the token embedding is cut or lengthened to the number of tokens,
  * and each new row is a copy of the embedding of `<<`; the head's rows likewise, where it has weights of its own.
  * Where `<<` is not one token in the vocabulary, a row is the mean over its tokens. All other rows stay bit for bit.
+ * A model that only goes on with texts needs none: with markers `as they are` it gets no token that it lacks.
  *
  * Throws UserError where tokenizer.json cannot be read or is not the one of config.json.
  */
-export function openModel({ config, weights, tokenizer: text }: ModelFiles, dir: string): OpenModel {
+export function openModel(
+  { config, weights, tokenizer: text }: ModelFiles,
+  dir: string,
+  markers: Markers = 'added',
+): OpenModel {
   const path = `${dir}/${MODEL_FILES.tokenizer}`;
-  const tokenizer = isBpe(parseJson(text, path))
-    ? BpeTokenizer.fromJson(text, path, config.eosTokenId)
-    : WordTokenizer.fromJson(text, path);
+  const tokenizer = openTokenizer(text, path, config.eosTokenId, markers);
   const added = tokenizer instanceof BpeTokenizer ? tokenizer.added.size : 0;
   const known = tokenizer.size - added;
   // Pretrained models may have more rows than tokens, rounded up for speed; never fewer.
@@ -42,37 +57,68 @@ export function openModel({ config, weights, tokenizer: text }: ModelFiles, dir:
       `${path} has ${known} ${tokenizer instanceof BpeTokenizer ? 'tokens' : 'words'}, but vocab_size in config.json is ${config.vocabSize}`,
     );
   if (tokenizer instanceof WordTokenizer) return { config, weights, tokenizer };
+  const id = (marker: number): number | undefined => (marker < 0 ? undefined : marker);
   return {
     config: {
       ...config,
       vocabSize: tokenizer.size,
       eosTokenId: tokenizer.eos,
       padTokenId: tokenizer.pad,
-      latentTokenId: tokenizer.latent,
-      startLatentId: tokenizer.startLatent,
-      endLatentId: tokenizer.endLatent,
+      latentTokenId: id(tokenizer.latent),
+      startLatentId: id(tokenizer.startLatent),
+      endLatentId: id(tokenizer.endLatent),
     },
     weights: config.vocabSize === tokenizer.size ? weights : resized(config, weights, tokenizer, known),
     tokenizer,
   };
 }
 
-/** The weights with a row a token: the first `known` as they are, those after from the tokens of `<<`. */
+/** The weights with a row a token: the first `known` as they are, those after as copies. */
 function resized(
   { width: C }: ModelConfig,
   weights: ParameterValues,
-  tokenizer: Tokenizer,
+  tokenizer: BpeTokenizer,
   known: number,
 ): ParameterValues {
-  const sources = tokenizer.encode(STARTS_AS);
-  const lengthened = (rows: Float32Array): Float32Array => {
+  const added = Array.from({ length: tokenizer.size - known }, (_, i) => known + i);
+  return perToken(weights, rows => {
     const out = new Float32Array(tokenizer.size * C);
     out.set(rows.subarray(0, known * C));
-    for (let id = known; id < tokenizer.size; id++)
-      for (let c = 0; c < C; c++)
-        out[id * C + c] = sources.reduce((sum, from) => sum + rows[from * C + c]!, 0) / sources.length;
-    return out;
-  };
+    return copied(out, C, startOf(tokenizer), added);
+  });
+}
+
+/**
+ * The model with the embeddings of `ids` made copies, as those of new tokens are: of `<<`, or in a vocabulary of words,
+ * which has none, of `###`, the one of its reserved words that every model of samples was trained on.
+ */
+export function withCopies(model: OpenModel, ids: readonly number[]): OpenModel {
+  if (ids.length === 0) return model;
+  const { config, tokenizer, weights } = model;
+  const changed = (rows: Float32Array) => copied(rows.slice(), config.width, startOf(tokenizer), ids);
+  return { ...model, weights: perToken(weights, changed) };
+}
+
+/** The tokens that a new one starts as. */
+function startOf(tokenizer: Tokenizer): readonly number[] {
+  return tokenizer instanceof WordTokenizer ? [tokenizer.marker] : tokenizer.encode(STARTS_AS);
+}
+
+/** Overwrites the rows `ids` of an embedding by the mean of the rows `sources`. */
+function copied(
+  rows: Float32Array,
+  C: number,
+  sources: readonly number[],
+  ids: readonly number[],
+): Float32Array {
+  for (const id of ids)
+    for (let c = 0; c < C; c++)
+      rows[id * C + c] = sources.reduce((sum, from) => sum + rows[from * C + c]!, 0) / sources.length;
+  return rows;
+}
+
+/** The weights with those that have a row a token changed. */
+function perToken(weights: ParameterValues, change: (rows: Float32Array) => Float32Array): ParameterValues {
   const byToken = new Set(['transformer.wte.weight', HEAD]);
-  return new Map([...weights].map(([name, rows]) => [name, byToken.has(name) ? lengthened(rows) : rows]));
+  return new Map([...weights].map(([name, rows]) => [name, byToken.has(name) ? change(rows) : rows]));
 }

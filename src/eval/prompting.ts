@@ -6,7 +6,7 @@ import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../errors.ts';
 import { show } from '../json.ts';
-import type { ModelConfig } from '../model/config.ts';
+import { type ModelConfig, TEXT_REASONING } from '../model/config.ts';
 
 export interface Asking {
   readonly mode: Mode;
@@ -16,9 +16,14 @@ export interface Asking {
 
 /** What overrides the model's own config. */
 export interface AskingFlags {
-  readonly mode?: Mode;
+  readonly mode?: Mode | 'lm';
   /** Thoughts, or pauses in their place, instead of those the model was trained with. */
   readonly latents?: number;
+}
+
+/** Whether a model goes on with a text, as it was trained to or as a flag says, instead of answering questions. */
+export function goesOn(config: ModelConfig, { mode }: AskingFlags): boolean {
+  return (mode ?? config.reasoning?.mode) === TEXT_REASONING.mode;
 }
 
 /** The mode, stage and curriculum that a model's prompts follow. Throws UserError where they are not known. */
@@ -27,6 +32,10 @@ export function askingOf(config: ModelConfig, flags: AskingFlags, dir: string): 
   const name = flags.mode ?? trained?.mode ?? (flags.latents === undefined ? undefined : 'coconut');
   if (name === undefined)
     throw new UserError(`${dir}/config.json does not say how the model was trained to think: give --mode`);
+  if (name === TEXT_REASONING.mode)
+    throw new UserError(
+      `${dir}: a model of texts (lm) answers no questions: give --mode to ask it as another`,
+    );
   const mode = MODES.find(known => known === name);
   if (!mode)
     throw new UserError(`${dir}/config.json: reasoning.mode is ${show(name)}, expected ${MODES.join(', ')}`);
@@ -65,17 +74,36 @@ export function promptFor(
   asking: Asking,
   where = 'the question',
 ): Prompt {
-  const unknown = question.split(/\s+/).filter(word => tokenizer.encode(word).includes(tokenizer.unknown));
+  checkWords(question, tokenizer, where);
+  const { mode, stage, curriculum } = asking;
+  const prompt = promptOf({ question, steps: [], answer: '' }, tokenizer, mode, stage, curriculum);
+  return fitting(prompt, config, where);
+}
+
+/** The beginning of a text, for a model that goes on with it. Throws UserError as promptFor does. */
+export function promptOfText(
+  text: string,
+  tokenizer: Tokenizer,
+  config: ModelConfig,
+  where = 'the text',
+): Prompt {
+  checkWords(text, tokenizer, where);
+  return fitting({ tokens: tokenizer.encode(text), latentStart: -1, latents: 0 }, config, where);
+}
+
+function checkWords(text: string, tokenizer: Tokenizer, where: string): void {
+  const unknown = text.split(/\s+/).filter(word => tokenizer.encode(word).includes(tokenizer.unknown));
   if (unknown.length > 0)
     throw new UserError(
       `${where}: the model does not know "${[...new Set(unknown)].slice(0, 5).join('", "')}"`,
     );
-  if (tokenizer.encode(question).length === 0) throw new UserError(`${where} is empty`);
-  const { mode, stage, curriculum } = asking;
-  const prompt = promptOf({ question, steps: [], answer: '' }, tokenizer, mode, stage, curriculum);
-  if (prompt.tokens.length >= config.positions)
+  if (tokenizer.encode(text).length === 0) throw new UserError(`${where} is empty`);
+}
+
+function fitting(prompt: Prompt, { positions }: ModelConfig, where: string): Prompt {
+  if (prompt.tokens.length >= positions)
     throw new UserError(
-      `${where}: ${prompt.tokens.length} tokens leave no room in the model's ${config.positions} positions`,
+      `${where}: ${prompt.tokens.length} tokens leave no room in the model's ${positions} positions`,
     );
   return prompt;
 }

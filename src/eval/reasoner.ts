@@ -12,7 +12,15 @@ import { type Control, checkControl, controlFeed, NO_CONTROL } from './control.t
 import { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 import { generate } from './generate.ts';
 import { openModel } from './open.ts';
-import { type Asking, type AskingFlags, askingOf, checkSamples, promptFor } from './prompting.ts';
+import {
+  type Asking,
+  type AskingFlags,
+  askingOf,
+  checkSamples,
+  goesOn,
+  promptFor,
+  promptOfText,
+} from './prompting.ts';
 
 export interface AskOptions extends AskingFlags {
   /** Most tokens to write, the end token included; 64 by default. */
@@ -47,7 +55,8 @@ export class Reasoner {
 
   /** Copies the weights to `gpu`. Throws UserError where the files do not fit together, GpuOutOfMemoryError. */
   constructor(gpu: Gpu, files: ModelFiles, name: string) {
-    const { config, weights, tokenizer } = openModel(files, name);
+    const markers = goesOn(files.config, {}) ? 'as they are' : 'added';
+    const { config, weights, tokenizer } = openModel(files, name, markers);
     this.name = name;
     this.tokenizer = tokenizer;
     const parameters = new Parameters(gpu, config);
@@ -64,10 +73,12 @@ export class Reasoner {
     return askingOf(this.config, flags, this.name);
   }
 
-  /** Asks one question. Throws UserError, naming `where`, where the model lacks a word of it, or room for it. */
+  /** Asks one question, or has a model of texts go on with one. Throws UserError, naming `where`, where the model lacks a word of it, or room for it. */
   async ask(question: string, options: AskOptions = {}, where = 'the question'): Promise<Answer> {
     const { eos, pad } = this.tokenizer;
-    const prompt = promptFor(question, this.tokenizer, this.config, this.asking(options), where);
+    const prompt = goesOn(this.config, options)
+      ? promptOfText(question, this.tokenizer, this.config, where)
+      : promptFor(question, this.tokenizer, this.config, this.asking(options), where);
     const { control = NO_CONTROL, seed = 0 } = options;
     checkControl(control, prompt.latents, 1);
     const feed = controlFeed(this.model, control, [0], seed);

@@ -53,6 +53,16 @@ export interface Reasoning {
   readonly icotTokens?: number;
 }
 
+/** A model that goes on with a text: it has no steps, and so no stages and no thoughts. */
+export const TEXT_REASONING: Reasoning = {
+  mode: 'lm',
+  stage: 0,
+  latentsPerStep: 1,
+  maxLatentStage: 0,
+  padLatents: false,
+  endMarker: 'latents',
+};
+
 /** The parameter of an LM head of its own. */
 export const HEAD = 'lm_head.weight';
 
@@ -159,6 +169,7 @@ export function formatConfig(config: ModelConfig): string {
 
 function formatReasoning({ reasoning, recurrence }: ModelConfig): JsonObject | undefined {
   if (!reasoning && !recurrence) return undefined;
+  if (reasoning?.mode === TEXT_REASONING.mode) return { mode: reasoning.mode };
   return {
     ...(reasoning && {
       mode: reasoning.mode,
@@ -208,6 +219,7 @@ function reasoningFrom(json: Json | undefined, fileName: string): Reasoning | un
   // A model that nobody has trained yet knows how it feeds back, and no mode or stage.
   const keys = Object.keys(json);
   if (keys.length > 0 && keys.every(key => RECURRENCE_KEYS.includes(key))) return undefined;
+  if (json.mode === TEXT_REASONING.mode) return TEXT_REASONING;
   const count = (key: string): number => {
     const value = json[key];
     if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)

@@ -42,17 +42,26 @@ export async function readModel(source: ModelSource, dir: string): Promise<Model
   return { config, weights, tokenizer };
 }
 
-/** The text of tokenizer.json, or what GPT-2's older two files say. */
-async function readTokenizer(source: ModelSource, dir: string): Promise<string> {
+/** GPT-2's older two files, as the hub calls them and as they were released. */
+const OLDER = [
+  ['vocab.json', 'merges.txt'],
+  ['encoder.json', 'vocab.bpe'],
+] as const;
+
+/** The text of the tokenizer.json in a folder, or what GPT-2's older two files there say; or of the .json file itself. */
+export async function readTokenizer(source: ModelSource, dir: string): Promise<string> {
+  if (dir.endsWith('.json')) return source.readText(dir);
   const path = `${dir}/${MODEL_FILES.tokenizer}`;
-  const older = [`${dir}/vocab.json`, `${dir}/merges.txt`] as const;
-  const whole = await source.exists(path);
-  if (!whole && (await source.exists(older[0])) && (await source.exists(older[1]))) {
-    const [vocab, merges] = await Promise.all(
-      older.map(async file => ({ path: file, text: await source.readText(file) })),
-    );
-    return tokenizerJson(vocab!, merges!);
-  }
+  if (!(await source.exists(path)))
+    for (const names of OLDER) {
+      const paths = names.map(name => `${dir}/${name}`);
+      const there = await Promise.all(paths.map(path => source.exists(path)));
+      if (there.includes(false)) continue;
+      const [vocab, merges] = await Promise.all(
+        paths.map(async file => ({ path: file, text: await source.readText(file) })),
+      );
+      return tokenizerJson(vocab!, merges!);
+    }
   await requireFile(source, path, "the model's tokenizer (or vocab.json and merges.txt beside it)");
   return source.readText(path);
 }

@@ -376,7 +376,7 @@ export function latentLoss(tape: Tape, model: Gpt, batch: Batch, options: LossOp
 }
 
 /** Labels are unshifted: that of column t is predicted at column t - 1. A label of V or more has no logit. */
-function labelledRows({ B, labels }: Batch, V: number): Labelled[] {
+export function labelledRows({ B, labels }: Batch, V: number): Labelled[] {
   const out: Labelled[] = [];
   for (let i = B; i < labels.length; i++) {
     const target = labels[i]!;

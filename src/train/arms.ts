@@ -3,7 +3,7 @@ import { FORMS, type Mode } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
 import { type Checkpoint, latestCheckpoint, readCheckpoint } from './checkpoint.ts';
-import type { TrainOptions } from './option-table.ts';
+import type { Arm, TrainOptions } from './option-table.ts';
 
 /** What --compare trains beside a coconut model, in folders below its own. */
 const COMPARED: readonly Mode[] = ['cot', 'no-cot'];
@@ -19,18 +19,18 @@ const OWN: readonly string[] = [
   ...COMPARED,
 ];
 
-/** Whether a model of this mode takes hidden states back as thoughts. */
-export function feedsBack(mode: Mode): boolean {
-  return FORMS[mode].instead === 'latents';
+/** Whether a model of this arm takes hidden states back as thoughts. */
+export function feedsBack(arm: Arm): boolean {
+  return arm !== 'lm' && FORMS[arm].instead === 'latents';
 }
 
 /** The models that a run trains, one after another. */
-export function armModes({ compare, mode }: TrainOptions): readonly Mode[] {
+export function armModes({ compare, mode }: TrainOptions): readonly Arm[] {
   return compare ? [mode, ...COMPARED] : [mode];
 }
 
 /** Folder of an arm's checkpoints and final model: the run's own for the first, one below it for the others. */
-export function armFolder(out: string, mode: Mode, options: TrainOptions): string {
+export function armFolder(out: string, mode: Arm, options: TrainOptions): string {
   return mode === armModes(options)[0] ? out : `${out}/${mode}`;
 }
 

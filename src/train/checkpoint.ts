@@ -1,5 +1,4 @@
 // A checkpoint: a model folder plus the trainer's own two files. Knows names and formats; the file system is given.
-import { MODES } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
 import { isObject, type Json, type JsonObject, parseJson, show } from '../json.ts';
@@ -18,8 +17,8 @@ import {
   safetensorsParts,
 } from '../model/safetensors.ts';
 import { weightsFor } from '../model/weights.ts';
-import type { TrainOptions } from './option-table.ts';
-import type { ArmResult } from './results.ts';
+import { ARMS, type TrainOptions } from './option-table.ts';
+import type { AnyResult } from './results.ts';
 import { optionsFromJson, optionsToJson } from './settings.ts';
 import { isChoiceTable, type Tuned } from './tuning-memory.ts';
 
@@ -44,7 +43,7 @@ export interface TrainerState {
   readonly lastAccuracy: number | null;
   /** Seconds that this arm has trained so far. */
   readonly seconds: number;
-  readonly finished: readonly ArmResult[];
+  readonly finished: readonly AnyResult[];
   /** The kernel variants chosen for the run; null where all are the defaults. */
   readonly tuned: Tuned | null;
   readonly options: TrainOptions;
@@ -156,7 +155,7 @@ function parseTrainer(text: string, path: string): TrainerState {
     throw new UserError(`${path}: format ${show(json.format)}, this version reads ${FORMAT}`);
   const options = optionsFromJson(json.options, `${path} (options)`);
   const number = (key: string) => numberOf(json, key, path);
-  const arm = MODES.find(mode => mode === json.arm);
+  const arm = ARMS.find(mode => mode === json.arm);
   if (arm === undefined) throw new UserError(`${path}: unknown arm ${show(json.arm)}`);
   if (!Array.isArray(json.finished) || !json.finished.every(isObject)) {
     throw new UserError(`${path}: "finished" must be a list of results`);
@@ -172,7 +171,7 @@ function parseTrainer(text: string, path: string): TrainerState {
     lastAccuracy: json.lastAccuracy === null ? null : number('lastAccuracy'),
     seconds: number('seconds'),
     // Results of an earlier version have no controls and no look inside.
-    finished: json.finished.map(arm => ({ controls: [], inspection: null, ...arm }) as unknown as ArmResult),
+    finished: json.finished.map(arm => ({ controls: [], inspection: null, ...arm }) as unknown as AnyResult),
     tuned: tunedOf(json.tuned, path),
     options,
   };

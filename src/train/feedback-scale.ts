@@ -1,13 +1,13 @@
 // What a model feeds back beside what it reads, as an arm starts: said for a pretrained one, and made of one length with
 // --feedback-scale auto. Knows the model and the first prompts; knows no step.
-import { type Mode, promptOf } from '../data/curriculum.ts';
+import { promptOf } from '../data/curriculum.ts';
 import { matchingScale, norms, normsLine } from '../eval/norms.ts';
 import { evalBatch } from '../eval/parts.ts';
 import { Gpt } from '../model/gpt.ts';
 import { PUBLISHED, recurrenceOf } from '../model/recurrence.ts';
 import { feedsBack } from './arms.ts';
-import type { TrainOptions } from './option-table.ts';
-import type { Setup } from './setup.ts';
+import type { Arm, TrainOptions } from './option-table.ts';
+import type { Setup } from './prepare.ts';
 
 /**
  * The model with the factor that --feedback-scale asks for. `auto` measures it on validation prompts that end where the
@@ -16,15 +16,16 @@ import type { Setup } from './setup.ts';
  */
 export async function matched(
   model: Gpt,
-  mode: Mode,
-  { tokenizer, valid, curriculum }: Setup,
+  arm: Arm,
+  setup: Setup,
   { init, feedbackScale }: TrainOptions,
   say: (line: string) => void,
 ): Promise<Gpt> {
   const { feedback, schedule, scale } = model.config.recurrence ?? PUBLISHED;
   const wanted = feedbackScale === 'auto' && scale === undefined;
   // A pretrained model has never read its own hidden states: how far they are from what it reads is worth a line.
-  if (!feedsBack(mode) || (init === null && !wanted)) return model;
+  if ('text' in setup || !feedsBack(arm) || (init === null && !wanted)) return model;
+  const { tokenizer, valid, curriculum } = setup;
   const asked = valid.slice(0, evalBatch(model.config.positions));
   const bare = { ...curriculum, endMarker: 'latents' } as const;
   const prompts = asked.map(sample => promptOf(sample, tokenizer, 'coconut', 0, bare));

@@ -1,50 +1,39 @@
 // The training loop of one arm: stages, steps, validations, checkpoints. Everything it does follows from its
 // position and the seed, so a resumed arm goes on bit for bit. Knows no platform: files and output are given.
 import type { Row } from '../data/batch.ts';
-import { drawStage, FORMS, type Mode, rowOf, withSteps } from '../data/curriculum.ts';
+import { drawStage, FORMS } from '../data/curriculum.ts';
 import { derivedSeed, randomFor } from '../data/random.ts';
-import type { Sample } from '../data/sample.ts';
 import { UserError } from '../errors.ts';
-import { evaluate } from '../eval/evaluate.ts';
-import { evalBatch } from '../eval/parts.ts';
 import type { Files } from '../files.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { type Reasoning, TEXT_REASONING } from '../model/config.ts';
 import type { ModelFiles } from '../model/folder.ts';
 import type { Gpt } from '../model/gpt.ts';
 import { read, type Tensor } from '../tensor.ts';
-import { armModel, isSupervised } from './arm-model.ts';
+import { armModel } from './arm-model.ts';
 import { type Checkpoint, writeCheckpoint } from './checkpoint.ts';
+import { courseOf } from './course.ts';
 import { matched } from './feedback-scale.ts';
-import { formatRecord, type MetricRecord } from './metrics.ts';
+import { formatRecord, type Measure, type MetricRecord } from './metrics.ts';
 import { learningRate } from './optimizer.ts';
-import type { TrainOptions } from './option-table.ts';
+import type { Arm, TrainOptions } from './option-table.ts';
+import type { Setup } from './prepare.ts';
 import { type Progress, secondsLeft } from './progress.ts';
-import type { ArmResult } from './results.ts';
-import {
-  lastStage,
-  type Position,
-  plannedSteps,
-  START,
-  shareDone,
-  stageEnds,
-  threshold,
-} from './schedule.ts';
-import type { Setup } from './setup.ts';
+import type { AnyResult } from './results.ts';
+import { type Position, plannedSteps, START, shareDone, stageEnds } from './schedule.ts';
 import { Learner, type StepValues } from './step.ts';
 import type { Tuning } from './tuning.ts';
 
 /** Names the stream of stage draws among those of a seed. */
 const STAGE_DRAWS = 4;
-/** So far below its threshold, an accuracy on a third of the samples will not reach it on all. */
-const FAR = 0.1;
 
 export interface ArmPlan {
-  readonly mode: Mode;
+  readonly mode: Arm;
   /** Folder of the arm's checkpoints and final model. */
   readonly dir: string;
   /** Samples to train on, the last stage lasting until then; null where the arm's own stages decide. */
   readonly samples: number | null;
-  readonly finished: readonly ArmResult[];
+  readonly finished: readonly AnyResult[];
 }
 
 export interface Surroundings {
@@ -82,7 +71,8 @@ export async function trainArm(
 ): Promise<TrainedArm> {
   const { gpu, files, progress, tuning } = around;
   const { mode } = plan;
-  const { tokenizer, curriculum } = setup;
+  const { tokenizer } = setup;
+  const course = courseOf(mode, setup, options);
   const held = armModel(gpu, mode, setup, options, from);
   const say = (line: string): void => progress.message(line);
   const model = from ? held : await matched(held, mode, setup, options, say);
@@ -93,12 +83,15 @@ export async function trainArm(
     learner.optimizer.v.load(from.moments.v);
     learner.optimizer.steps = from.trainer.optimizerStep;
   }
-  const last = lastStage(mode, options, setup.most);
+  const last = course.lastStage;
   const planned = plannedSteps(options, plan.samples);
   const seed = derivedSeed(options.seed, STAGE_DRAWS);
 
   let position: Position = from?.trainer ?? START;
-  let accuracy = from?.trainer.lastAccuracy ?? null;
+  const lastAccuracy = from?.trainer.lastAccuracy ?? null;
+  let seen: Measure | null = lastAccuracy === null ? null : { kind: 'validation', accuracy: lastAccuracy };
+  /** The share of right answers, which ends stages; of a text there is none. */
+  const accuracy = (): number | null => (seen?.kind === 'validation' ? seen.accuracy : null);
   let best = from?.trainer.bestAccuracy ?? 0;
   const before = from?.trainer.seconds ?? 0;
   const begun = performance.now();
@@ -109,7 +102,7 @@ export async function trainArm(
   const modelFiles = async (): Promise<ModelFiles> => ({
     config: {
       ...model.config,
-      reasoning: { mode, stage: position.stage, ...reasoningOptions(mode, options) },
+      reasoning: reasoningOf(mode, position.stage, options),
     },
     weights: await parameters.values(),
     tokenizer: tokenizer.toJson(),
@@ -121,7 +114,7 @@ export async function trainArm(
       ...position,
       optimizerStep: learner.optimizer.steps,
       bestAccuracy: best,
-      lastAccuracy: accuracy,
+      lastAccuracy: accuracy(),
       seconds: seconds(),
       finished: plan.finished,
       tuned: tuning.tuned,
@@ -130,31 +123,8 @@ export async function trainArm(
     const { extra } = parameters;
     await writeCheckpoint(files, plan.dir, { ...(await modelFiles()), trainer, moments: { m, v }, extra });
   };
-  const { valid } = setup;
-  const first = Math.ceil(valid.length / 3);
-  /** Right answers at a stage, in batches of one size: others would need memory and kernels of their own. */
-  const measure = async (samples: readonly Sample[], stage: number): Promise<number> => {
-    const batch = Math.min(first, evalBatch(setup.config.positions));
-    const asked = { mode, stage, curriculum, batch, scoring: options.score };
-    return (await evaluate(model, tokenizer, samples, asked)).exactMatch * samples.length;
-  };
-  const validate = async (): Promise<number> => {
-    const { stage } = position;
-    let right = await measure(valid.slice(0, first), stage);
-    // A first third far below the threshold says enough.
-    const far = options.stageSteps === 'auto' && right / first < threshold(stage, last, options) - FAR;
-    if (!far && valid.length > first) right += await measure(valid.slice(first), stage);
-    const result = right / (far ? first : valid.length);
-    await log({ kind: 'validation', ...common(), accuracy: result });
-    return result;
-  };
-
-  const rowAt = (sample: Sample, stage: number): Row => {
-    const row = rowOf(sample, tokenizer, mode, stage, curriculum);
-    return isSupervised(mode, options) ? withSteps(row, sample, tokenizer, curriculum) : row;
-  };
   const batchAt = (samples: number, stage: number): Row[] =>
-    Array.from({ length: options.batch }, (_, i) => rowAt(setup.train.at(samples + i), stage));
+    Array.from({ length: options.batch }, (_, i) => course.row(samples + i, stage));
   const stepTimes: number[] = [];
   let peakBytes = 0;
   let since = { time: performance.now(), flops: gpu.counts.flops, tokens: 0, steps: 0 };
@@ -184,7 +154,7 @@ export async function trainArm(
       throw new UserError(
         `the loss is ${loss} at step ${position.step}: lower --lr, or --resume from the last checkpoint with other data`,
       );
-    const done = shareDone(position, last, planned, accuracy, options);
+    const done = shareDone(position, last, planned, accuracy(), options);
     progress.update({
       arm: mode,
       step: position.step,
@@ -192,7 +162,7 @@ export async function trainArm(
       lastStage: last,
       done,
       loss,
-      accuracy,
+      valid: seen,
       tokensPerSecond,
       ceilingShare,
       liveBytes,
@@ -204,9 +174,12 @@ export async function trainArm(
 
   const armEnds = (validated: number | null): boolean =>
     (planned !== null && position.step >= planned) ||
-    (plan.samples === null && position.stage >= last && stageEnds(position, last, options, validated));
+    (plan.samples === null &&
+      mode !== 'lm' &&
+      position.stage >= last &&
+      stageEnds(position, last, options, validated));
   // A run killed between an arm's last checkpoint and its evaluation comes back to an arm that has ended.
-  let ended = from !== undefined && armEnds(accuracy);
+  let ended = from !== undefined && armEnds(accuracy());
   // Every stage's kernels are compiled before the first step: a stage that compiled its own as it begins would stop
   // the run there and leave it with more memory than it had.
   const rehearse = async (): Promise<void> => {
@@ -214,7 +187,7 @@ export async function trainArm(
       tuning.weigh(1 / (last + 1));
       learner.rehearse(batchAt(position.samples, stage));
       tuning.weigh(1 / (last + 1) / options.stageCheckEvery);
-      await measure(valid.slice(0, first), stage);
+      await course.rehearse(model, stage);
     }
   };
   if (!from) {
@@ -238,15 +211,16 @@ export async function trainArm(
 
     const check = position.stageStep % options.stageCheckEvery === 0;
     if (check) {
-      accuracy = await validate();
-      best = Math.max(best, accuracy);
+      seen = await course.validate(model, position.stage);
+      await log({ ...{ kind: seen.kind, ...common() }, ...seen });
+      best = Math.max(best, accuracy() ?? 0);
       restartClock();
     }
-    const validated = check ? accuracy : null;
+    const validated = check ? accuracy() : null;
     ended = armEnds(validated);
     if (!ended && position.stage < last && stageEnds(position, last, options, validated)) {
       position = { ...position, stage: position.stage + 1, stageStep: 0 };
-      accuracy = null;
+      seen = null;
       stepTimes.length = 0; // A step's time is that of the last stage, with all its latents.
       if (options.resetOptimizer) learner.optimizer.reset();
       await log({ kind: 'stage', ...common() });
@@ -273,10 +247,11 @@ export async function trainArm(
   return trained;
 }
 
-function reasoningOptions(mode: Mode, options: TrainOptions) {
+function reasoningOf(arm: Arm, stage: number, options: TrainOptions): Reasoning {
+  if (arm === 'lm') return TEXT_REASONING;
   const { latentsPerStep, maxLatentStage, padLatents, endMarker, icotTokens } = options;
-  const common = { latentsPerStep, maxLatentStage, padLatents, endMarker };
-  return FORMS[mode].written === 'fewer tokens' ? { ...common, icotTokens } : common;
+  const common = { mode: arm, stage, latentsPerStep, maxLatentStage, padLatents, endMarker };
+  return FORMS[arm].written === 'fewer tokens' ? { ...common, icotTokens } : common;
 }
 
 function advance({ step, samples, stage, stageStep }: Position, batch: number): Position {

@@ -36,17 +36,29 @@ export interface ValidationRecord extends Common {
   readonly accuracy: number;
 }
 
+/** A validation on text that is not learnt. */
+export interface HeldOutRecord extends Common {
+  readonly kind: 'held-out';
+  /** Mean cross-entropy of a token, in nats. */
+  readonly loss: number;
+  readonly bitsPerByte: number;
+}
+
+/** What a validation saw. */
+export type Measure = Omit<ValidationRecord, keyof Common> | Omit<HeldOutRecord, keyof Common>;
+
 /** Training enters `stage`. */
 export interface StageRecord extends Common {
   readonly kind: 'stage';
 }
 
-export type MetricRecord = StepRecord | ValidationRecord | StageRecord;
+export type MetricRecord = StepRecord | ValidationRecord | HeldOutRecord | StageRecord;
 
 const COMMON = ['step', 'stage', 'samples', 'seconds'] as const;
 const NUMBERS: Readonly<Record<MetricRecord['kind'], readonly string[]>> = {
   step: [...COMMON, 'loss', 'gradNorm', 'lr', 'tokensPerSecond', 'liveBytes', 'peakBytes'],
   validation: [...COMMON, 'accuracy'],
+  'held-out': [...COMMON, 'loss', 'bitsPerByte'],
   stage: COMMON,
 };
 

@@ -6,6 +6,19 @@ import { feedsBack } from './arms.ts';
 import { flagName, type OptionKey, showOption, type TrainOptions } from './option-table.ts';
 import { withPreset } from './presets.ts';
 
+/** Options of what a text has not. */
+const OF_SAMPLES: readonly OptionKey[] = [
+  'latentsPerStep',
+  'maxLatentStage',
+  'stageAccuracy',
+  'finalAccuracy',
+  'stageMaxSteps',
+  'uniformProb',
+  'padLatents',
+  'endMarker',
+  'score',
+];
+
 /** Throws a UserError of one line at the first contradiction. `given` are the options that no preset decided. */
 export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKey>): void {
   const refuse = (fault: string): never => {
@@ -29,6 +42,13 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
   if (options.compare && options.mode !== 'coconut') {
     refuse(`--compare contradicts --mode ${options.mode}: it trains cot and no-cot beside a coconut model`);
   }
+  if (options.mode === 'lm') {
+    if (options.data === null) refuse('--mode lm needs --data: the text that it learns');
+    refuseWith('--mode lm', OF_SAMPLES, 'a text has no questions, steps and answers');
+    refuseWith('--mode lm', ['bptt'], 'it feeds no thought back');
+    if (options.stageSteps === 'auto' && options.steps === null && options.samples === null)
+      refuse('--mode lm needs an end: give --steps, --samples, or --stage-steps as a list');
+  } else refuseWith(`--mode ${options.mode}`, ['rowTokens'], 'samples decide how long their rows are');
   if (options.mode !== 'icot') {
     refuseWith(`--mode ${options.mode}`, ['icotTokens'], 'only icot drops steps token by token');
   }
@@ -58,7 +78,7 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
   if (options.init !== null) {
     refuseWith(
       '--init',
-      ['layers', 'heads', 'width', 'positions', 'initScale'],
+      ['layers', 'heads', 'width', 'positions', 'initScale', 'tokenizer'],
       'the model in that folder decides',
     );
   } else if (options.width % options.heads !== 0) {
@@ -77,7 +97,7 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
     // One more where the longest samples have steps left at the last latent stage. What icot's stages are is known
     // when the data is: setup.ts.
     const fits = stageSteps.length === stages || stageSteps.length === stages + 1;
-    if (FORMS[mode].written === 'fewer steps' && !fits) {
+    if (mode !== 'lm' && FORMS[mode].written === 'fewer steps' && !fits) {
       refuse(
         `--stage-steps names ${stageSteps.length} stages, but --max-latent-stage ${maxLatentStage} makes ${stages}, or ${stages + 1} with one that drops all steps left`,
       );

@@ -22,6 +22,10 @@ import {
   toggle,
 } from './option-kinds.ts';
 
+/** What a run may train: a model that answers questions, in a mode, or one that goes on with a text. */
+export const ARMS = [...MODES, 'lm'] as const;
+export type Arm = (typeof ARMS)[number];
+
 type Group = 'Run' | 'Task and data' | 'Model' | 'Optimizer' | 'Curriculum' | 'Measuring and saving';
 
 interface Row<T extends Json> {
@@ -63,9 +67,9 @@ export const OPTIONS = {
   ),
   mode: common(
     'Run',
-    { ...choice(...MODES), placeholder: 'mode' },
+    { ...choice(...ARMS), placeholder: 'mode' },
     'coconut',
-    'coconut: thoughts fed back take the place of the written steps, one step a stage; cot: all steps are written; no-cot: none; no-thought: as coconut, with nothing in the place of steps; pause: with a learned token in place of each thought; no-curriculum: all thoughts and no step from the start; icot: no thoughts, steps fade token by token',
+    'coconut: thoughts fed back take the place of the written steps, one step a stage; cot: all steps are written; no-cot: none; no-thought: as coconut, with nothing in the place of steps; pause: with a learned token in place of each thought; no-curriculum: all thoughts and no step from the start; icot: no thoughts, steps fade token by token; lm: no samples but a text, every token predicted from those before',
   ),
   bptt: perPreset(
     'Run',
@@ -110,12 +114,29 @@ export const OPTIONS = {
   nodes: perPreset('Task and data', integer(3), 'nodes of a generated graph'),
   hops: perPreset('Task and data', range(1), 'hops from the start to the answer'),
   maxEdges: perPreset('Task and data', optional(integer(2)), 'draw again above so many edges'),
-  data: common('Task and data', optional(path('file')), null, `training samples: ${DATA_FORMS}`),
+  data: common(
+    'Task and data',
+    optional(path('file')),
+    null,
+    `training samples: ${DATA_FORMS}; with --mode lm any text`,
+  ),
   valid: common(
     'Task and data',
     optional(path('file')),
     null,
-    'samples to measure on (else held out of --data)',
+    'samples, or text, to measure on (else held out of --data)',
+  ),
+  rowTokens: common(
+    'Task and data',
+    orWord('auto', integer(2)),
+    'auto',
+    'lm: tokens of a row; auto: as many as the model has positions',
+  ),
+  tokenizer: common(
+    'Task and data',
+    optional(path('file')),
+    null,
+    "of a new model: a tokenizer.json of byte-level BPE, or a folder with one or with GPT-2's vocabulary and merges (else the words of the samples, or with --mode lm the bytes)",
   ),
 
   layers: perPreset('Model', integer(1), 'transformer blocks'),
@@ -125,7 +146,7 @@ export const OPTIONS = {
     'Model',
     orWord('auto', integer(2)),
     'auto',
-    'longest row that the model has positions for; auto: what the task needs, and some room',
+    'longest row that the model has positions for; auto: what the task needs, and some room; with --mode lm 128',
   ),
   initScale: perPreset(
     'Model',
@@ -213,14 +234,22 @@ export const OPTIONS = {
     'write the end marker after latents only, or in rows without latents too',
   ),
 
-  validSamples: perPreset('Measuring and saving', integer(1), 'unseen samples of each validation'),
+  validSamples: perPreset(
+    'Measuring and saving',
+    integer(1),
+    'unseen samples of each validation; rows, of a text',
+  ),
   score: common(
     'Measuring and saving',
     choice(...SCORINGS),
     'text',
     'an answer is right if it is the same text, or the same number: after the last #, without commas',
   ),
-  evalSamples: perPreset('Measuring and saving', integer(1), 'unseen samples of the final evaluation'),
+  evalSamples: perPreset(
+    'Measuring and saving',
+    integer(1),
+    'unseen samples of the final evaluation; rows, of a text',
+  ),
   reportSamples: common('Measuring and saving', integer(0), 12, 'samples shown in report.html'),
   logEvery: common(
     'Measuring and saving',

@@ -1,5 +1,6 @@
 // How a run shows itself while it trains: a bar on a terminal, plain lines elsewhere. Knows formats only; what
 // it shows is given, where it goes is a function, and it looks at no clock.
+import type { Measure } from './metrics.ts';
 import { bytes, duration, group, significant } from './results.ts';
 
 export interface ProgressState {
@@ -10,8 +11,8 @@ export interface ProgressState {
   /** Share of this arm that is done, 0 to 1: exact with a known end, else the caller's best estimate. */
   readonly done: number;
   readonly loss: number;
-  /** Exact match at the last validation; null before the first. */
-  readonly accuracy: number | null;
+  /** What the last validation saw; null before the first. */
+  readonly valid: Measure | null;
   readonly tokensPerSecond: number;
   /** Share of the adapter's measured ceiling, 0 to 1. */
   readonly ceilingShare: number | null;
@@ -34,11 +35,17 @@ export function progressParts(state: ProgressState): string[] {
     `${state.arm} stage ${state.stage}/${state.lastStage}`,
     `step ${group(state.step)}`,
     `loss ${significant(state.loss, 3)}`,
-    `valid ${state.accuracy === null ? '–' : state.accuracy.toFixed(3)}`,
+    `valid ${measured(state.valid)}`,
     `${compact(state.tokensPerSecond)} tok/s${ceiling}`,
     `${bytes(state.liveBytes)}, peak ${bytes(state.peakBytes)}`,
     ...(state.secondsLeft === null ? [] : [`ETA ${duration(state.secondsLeft)}`]),
   ];
+}
+
+/** Exact match, or the loss of a token. */
+function measured(valid: Measure | null): string {
+  if (valid === null) return '–';
+  return valid.kind === 'validation' ? valid.accuracy.toFixed(3) : `loss ${significant(valid.loss, 4)}`;
 }
 
 /** One plain line, without its line break. */
@@ -116,7 +123,7 @@ export class Progress {
       last === undefined ||
       last.arm !== state.arm ||
       last.stage !== state.stage ||
-      last.accuracy !== state.accuracy
+      measured(last.valid) !== measured(state.valid)
     );
   }
 }

@@ -9,10 +9,20 @@ import { searchGraphs } from './report/graphs.ts';
 import { escapeHtml } from './report/html.ts';
 import { controlsSection, insideSection } from './report/inside.ts';
 import { STYLE } from './report/style.ts';
-import { duration, group, type ReportSample, type RunResults, resultsCells, share } from './results.ts';
+import {
+  type AnyResult,
+  duration,
+  group,
+  isText,
+  type ReportSample,
+  type RunResults,
+  resultsCells,
+  scoreSaid,
+  share,
+} from './results.ts';
 
 export interface ReportInput {
-  readonly results: RunResults;
+  readonly results: RunResults<AnyResult>;
   /** Of all arms, as metrics.jsonl holds them. */
   readonly metrics: readonly MetricRecord[];
   readonly samples: readonly ReportSample[];
@@ -33,6 +43,7 @@ const LANGUAGE_GUARD =
 /** The whole file. All text from data is escaped; curves travel as JSON and are drawn by report/charts.ts. */
 export function reportHtml({ results, metrics, samples, options, uplotJs, uplotCss }: ReportInput): string {
   const curves = reportCurves(metrics);
+  const answering = results.arms.filter(arm => !isText(arm));
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -47,9 +58,9 @@ export function reportHtml({ results, metrics, samples, options, uplotJs, uplotC
 <main>
 ${headline(results, options)}
 ${table(results)}
-${controlsSection(results.arms)}
+${controlsSection(answering)}
 ${charts(curves)}
-${insideSection(results.arms)}
+${insideSection(answering)}
 ${samplesSection(samples)}
 ${settings(options)}
 </main>
@@ -62,28 +73,32 @@ ${settings(options)}
 `;
 }
 
-function runName({ preset, task, data }: TrainOptions): string {
+function runName({ preset, mode, task, data }: TrainOptions): string {
+  if (mode === 'lm') return `language model of ${data}`;
   const on = data ?? task;
   return on === preset ? preset : `${preset} on ${on}`;
 }
 
-function headline({ arms, adapter, seconds }: RunResults, options: TrainOptions): string {
+function headline({ arms, adapter, seconds }: RunResults<AnyResult>, options: TrainOptions): string {
   const [first] = arms;
   const facts = [runName(options), adapter, `${duration(seconds)} in all`];
   if (first !== undefined) facts.push(`${group(first.parameters)} parameters`);
-  const says =
-    first === undefined
-      ? 'No model was evaluated'
-      : `${share(first.exactMatch)} exact match on ${group(first.evalSamples)} unseen samples` +
-        (first.exactMatchNoLatents === null
-          ? ''
-          : `, ${share(first.exactMatchNoLatents)} with its latents removed`);
+  const says = first === undefined ? 'No model was evaluated' : said(first);
   return `<p class="eyebrow">Mentalese run</p>
 <h1>${escapeHtml(says)}</h1>
 <p class="quiet">${facts.map(escapeHtml).join(' · ')}</p>`;
 }
 
-function table({ arms }: RunResults): string {
+function said(arm: AnyResult): string {
+  if (isText(arm)) return `${scoreSaid(arm)} on ${group(arm.evalTokens)} unseen tokens`;
+  const without = arm.exactMatchNoLatents;
+  return (
+    `${share(arm.exactMatch)} exact match on ${group(arm.evalSamples)} unseen samples` +
+    (without === null ? '' : `, ${share(without)} with its latents removed`)
+  );
+}
+
+function table({ arms }: RunResults<AnyResult>): string {
   if (arms.length === 0) return '';
   const { head, rows } = resultsCells(arms);
   const row = ([mode, ...cells]: readonly string[]) =>
@@ -119,7 +134,8 @@ ${thoughts}${graphs}<div class="samples">${samples.map(sampleCard).join('\n')}</
 }
 
 function sampleCard({ mode, question, expected, output, correct, thoughts, values }: ReportSample): string {
-  const verdict = correct ? '<span class="right">✓ right</span>' : '<span class="wrong">✗ wrong</span>';
+  const right = correct ? '<span class="right">✓ right</span>' : '<span class="wrong">✗ wrong</span>';
+  const verdict = correct === null ? '' : right;
   const token = ({ token, probability }: ReportSample['thoughts'][number][number]) =>
     `<li style="--p:${(100 * probability).toFixed(1)}%"><span class="token">${escapeHtml(token)}</span><span>${probability.toFixed(2)}</span></li>`;
   const thought = (tokens: ReportSample['thoughts'][number], index: number) =>

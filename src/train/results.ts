@@ -1,13 +1,14 @@
 // What a run came to: the content of results.json and the table of it. Knows no metrics and no file system.
-import { FORMS } from '../data/curriculum.ts';
+import type { Mode } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Inspection } from '../eval/inspect.ts';
 import type { ControlResult } from '../eval/report.ts';
-import type { TrainOptions } from './option-table.ts';
+import { perplexity } from '../eval/text.ts';
+import { feedsBack } from './arms.ts';
+import type { Arm, TrainOptions } from './option-table.ts';
 
-/** One trained model. Shares are 0 to 1. */
-export interface ArmResult {
-  readonly mode: TrainOptions['mode'];
+/** What is said of any trained model. */
+interface Trained {
   readonly bptt: TrainOptions['bptt'];
   readonly seed: number;
   /** Samples trained on. */
@@ -24,6 +25,11 @@ export interface ArmResult {
   /** Most GPU bytes held at once. */
   readonly peakBytes: number;
   readonly parameters: number;
+}
+
+/** One trained model that answers questions. Shares are 0 to 1. */
+export interface ArmResult extends Trained {
+  readonly mode: Mode;
   /** Unseen samples of the final evaluation. */
   readonly evalSamples: number;
   readonly exactMatch: number;
@@ -38,10 +44,38 @@ export interface ArmResult {
   readonly inspection: Inspection | null;
 }
 
-export interface RunResults {
+/** One trained model that goes on with a text, and how well it does on the part that it has not seen. */
+export interface TextResult extends Trained {
+  readonly mode: 'lm';
+  /** Tokens predicted. */
+  readonly evalTokens: number;
+  /** Mean cross-entropy of a token, in nats. */
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly bitsPerByte: number;
+}
+
+export type AnyResult = ArmResult | TextResult;
+
+export interface RunResults<A extends AnyResult = ArmResult> {
   readonly adapter: string;
   readonly seconds: number;
-  readonly arms: readonly ArmResult[];
+  readonly arms: readonly A[];
+}
+
+export function isText(arm: AnyResult): arm is TextResult {
+  return arm.mode === 'lm';
+}
+
+/** What a model came to, in a few words. */
+export function resultSaid(arm: AnyResult): string {
+  if (!isText(arm)) return `${group(arm.samples)} samples, exact match ${share(arm.exactMatch)}`;
+  return `${group(arm.samples)} rows, on held-out text ${scoreSaid(arm)}`;
+}
+
+/** The score of a text, in words. */
+export function scoreSaid({ loss, bitsPerByte }: Pick<TextResult, 'loss' | 'bitsPerByte'>): string {
+  return `${loss.toFixed(4)} nats a token, perplexity ${significant(perplexity({ loss }), 4)}, ${bitsPerByte.toFixed(4)} bits a byte`;
 }
 
 /** A token the model's head would say, with its probability. */
@@ -63,11 +97,13 @@ export interface SearchValues {
 
 /** One unseen sample as the report shows it. */
 export interface ReportSample {
-  readonly mode: TrainOptions['mode'];
+  readonly mode: Arm;
+  /** Of a text: where the model begins, how it goes on there, and what the model writes instead. */
   readonly question: string;
   readonly expected: string;
   readonly output: string;
-  readonly correct: boolean;
+  /** null of a text, where nothing is right or wrong. */
+  readonly correct: boolean | null;
   /** The nearest tokens of each thought, likeliest first; empty where the model writes its thoughts. */
   readonly thoughts: readonly (readonly TokenProbability[])[];
   /** Where the sample is a graph search, and the model thinks. */
@@ -75,15 +111,38 @@ export interface ReportSample {
 }
 
 /** The text of results.json. */
-export function formatResults(results: RunResults): string {
+export function formatResults(results: RunResults<AnyResult>): string {
   return `${JSON.stringify(results, null, 2)}\n`;
 }
 
 /** Column heads and cells of the results, for the terminal and the report. */
-export function resultsCells(arms: readonly ArmResult[]): {
-  head: readonly string[];
-  rows: readonly string[][];
-} {
+export function resultsCells(arms: readonly AnyResult[]): Cells {
+  const texts = arms.filter(isText);
+  return texts.length > 0 ? textCells(texts) : answerCells(arms.filter(arm => !isText(arm)));
+}
+
+interface Cells {
+  readonly head: readonly string[];
+  readonly rows: readonly string[][];
+}
+
+function textCells(arms: readonly TextResult[]): Cells {
+  return {
+    head: ['mode', 'seed', 'rows', 'loss', 'perplexity', 'bits/byte', 'step time', 'peak memory'],
+    rows: arms.map(arm => [
+      arm.mode,
+      String(arm.seed),
+      group(arm.samples),
+      arm.loss.toFixed(4),
+      significant(arm.perplexity, 4),
+      arm.bitsPerByte.toFixed(4),
+      duration(arm.stepSeconds),
+      bytes(arm.peakBytes),
+    ]),
+  };
+}
+
+function answerCells(arms: readonly ArmResult[]): Cells {
   return {
     head: [
       'mode',
@@ -99,7 +158,7 @@ export function resultsCells(arms: readonly ArmResult[]): {
     ],
     rows: arms.map(arm => [
       arm.mode,
-      FORMS[arm.mode].instead === 'latents' ? String(arm.bptt) : '–',
+      feedsBack(arm.mode) ? String(arm.bptt) : '–',
       String(arm.seed),
       group(arm.samples),
       share(arm.exactMatch),
@@ -113,7 +172,7 @@ export function resultsCells(arms: readonly ArmResult[]): {
 }
 
 /** The results as a Markdown table, aligned so that it reads well in a terminal too. */
-export function resultsTable(arms: readonly ArmResult[]): string {
+export function resultsTable(arms: readonly AnyResult[]): string {
   const { head, rows } = resultsCells(arms);
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map(row => row[i].length)));
   const line = (cells: readonly string[]) =>

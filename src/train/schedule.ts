@@ -1,6 +1,6 @@
 // When stages and arms end. Knows options and counters; knows no model and no data.
-import { FORMS, type Mode } from '../data/curriculum.ts';
-import type { TrainOptions } from './option-table.ts';
+import { FORMS } from '../data/curriculum.ts';
+import type { Arm, TrainOptions } from './option-table.ts';
 
 /** Where an arm stands. */
 export interface Position {
@@ -23,12 +23,13 @@ export interface MostReasoning {
 
 /**
  * The last stage of an arm. Where each stage drops a step: that of the most latents, or one more that drops all steps
- * left, where samples have more of them. Where each drops some tokens: the first without any. Other modes have one
- * stage, number 0.
+ * left, where samples have more of them. Where each drops some tokens: the first without any. Other modes, and a text,
+ * have one stage, number 0.
  */
-export function lastStage(mode: Mode, options: TrainOptions, most: MostReasoning): number {
+export function lastStage(arm: Arm, options: TrainOptions, most: MostReasoning): number {
   const { maxLatentStage, stageSteps, icotTokens } = options;
-  switch (FORMS[mode].written) {
+  if (arm === 'lm') return 0;
+  switch (FORMS[arm].written) {
     case 'all':
     case 'none':
       return 0;

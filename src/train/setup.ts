@@ -1,4 +1,4 @@
-// What a run starts from: samples, tokenizer, model config and first weights. Knows options, data and formats;
+// What a run on samples starts from: samples, tokenizer, model config and first weights. Knows options, data and formats;
 // knows no device.
 import { type CurriculumOptions, latentsOf, longestRow, rowOf } from '../data/curriculum.ts';
 import { parseData } from '../data/formats.ts';
@@ -8,25 +8,24 @@ import { TASKS } from '../data/tasks.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { WordTokenizer } from '../data/word-tokenizer.ts';
 import { UserError } from '../errors.ts';
-import { type OpenModel, openModel } from '../eval/open.ts';
+import { type OpenModel, openModel, openTokenizer } from '../eval/open.ts';
 import type { Files } from '../files.ts';
 import { show } from '../json.ts';
-import { bridgeShapes, type ModelConfig, parameterCount } from '../model/config.ts';
-import { type ParameterValues, readModel } from '../model/folder.ts';
-import { initialWeights, withBridge } from '../model/init.ts';
+import { bridgeShapes, type ModelConfig } from '../model/config.ts';
+import { type ParameterValues, readModel, readTokenizer } from '../model/folder.ts';
+import { withBridge } from '../model/init.ts';
 import { recurrenceOf } from '../model/recurrence.ts';
 import { armFolder, armModes, feedsBack } from './arms.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { freshModel } from './fresh-model.ts';
 import type { TrainOptions } from './option-table.ts';
 import { lastStage, type MostReasoning } from './schedule.ts';
 
 /** Rows looked at to learn how long a generated task's rows get, and the room left above the longest. */
 const ROWS_MEASURED = 2000;
 const ROOM = 1.15;
-/** A model of more would not fit in the arrays that its files are read into. */
-const MOST_PARAMETERS = 2 ** 30;
 
-export interface Setup {
+export interface SampleSetup {
   readonly train: SampleSource;
   /** For validation while training, and for the final evaluation: never trained on. */
   readonly valid: readonly Sample[];
@@ -44,14 +43,18 @@ export interface Setup {
  * Reads or generates everything; a run that goes on `from` a checkpoint has its model from there. Every fault in a
  * file is a UserError of one line that names it.
  */
-export async function prepare(options: TrainOptions, files: Files, from?: Checkpoint): Promise<Setup> {
+export async function prepareSamples(
+  options: TrainOptions,
+  files: Files,
+  from?: Checkpoint,
+): Promise<SampleSetup> {
   const { train, valid, test, known } = await samplesOf(options, files);
   const curriculum: CurriculumOptions = options;
   const { tokenizer, config, weights } = from
     ? await resumed(from, options, files)
     : options.init
       ? withRecurrence(openModel(await readModel(files, options.init), options.init), options)
-      : fresh(options, known, curriculum);
+      : await fresh(options, files, known, curriculum);
   const most = mostReasoning(known, tokenizer);
   checkStages(options, most);
   checkFit(options, config, tokenizer, [...known, ...valid, ...test], most);
@@ -139,48 +142,29 @@ async function resumed(from: Checkpoint, options: TrainOptions, files: Files): P
   return { ...opened, weights: (await readModel(files, `${options.out}/checkpoints/0`)).weights };
 }
 
-function fresh(options: TrainOptions, known: readonly Sample[], curriculum: CurriculumOptions): OpenModel {
-  const { task, nodes, hops, maxEdges, width, heads, layers, feedback, feedbackScale, latents } = options;
-  const tokenizer =
-    options.data === null
-      ? WordTokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }))
-      : WordTokenizer.fromSamples(known);
+async function fresh(
+  options: TrainOptions,
+  files: Files,
+  known: readonly Sample[],
+  curriculum: CurriculumOptions,
+): Promise<OpenModel> {
+  const { feedback, feedbackScale, latents } = options;
+  const tokenizer = await tokenizerOf(options, files, known);
   const longest = greatest(known, sample => roomFor(sample, tokenizer, curriculum));
   const positions = options.positions === 'auto' ? Math.ceil((longest * ROOM) / 16) * 16 : options.positions;
-  const config = {
-    ...configFor(tokenizer, { width, heads, layers }, positions),
-    recurrence: recurrenceOf(feedback, latents, feedbackScale === 'auto' ? 1 : feedbackScale),
-  };
-  const count = parameterCount({ ...config, layers: 1 }) * config.layers;
-  if (count > MOST_PARAMETERS)
-    throw new UserError(
-      `--width ${width} and --layers ${layers} make a model of more than ${MOST_PARAMETERS} parameters: lower them`,
-    );
-  return { tokenizer, config, weights: initialWeights(config, options.initScale, options.seed) };
+  const recurrence = recurrenceOf(feedback, latents, feedbackScale === 'auto' ? 1 : feedbackScale);
+  return freshModel(tokenizer, positions, recurrence, options);
 }
 
-/** A fresh model's config: GPT-2's proportions, for rows of up to `positions` columns. */
-export function configFor(
-  tokenizer: Tokenizer,
-  { width, heads, layers }: Pick<ModelConfig, 'width' | 'heads' | 'layers'>,
-  positions: number,
-): ModelConfig {
-  return {
-    vocabSize: tokenizer.size,
-    positions,
-    width,
-    layers,
-    heads,
-    inner: 4 * width,
-    layerNormEpsilon: 1e-5,
-    bosTokenId: undefined,
-    eosTokenId: tokenizer.eos,
-    padTokenId: tokenizer.pad,
-    latentTokenId: tokenizer.latent,
-    startLatentId: tokenizer.startLatent,
-    endLatentId: tokenizer.endLatent,
-    reasoning: undefined,
-  };
+async function tokenizerOf(
+  options: TrainOptions,
+  files: Files,
+  known: readonly Sample[],
+): Promise<Tokenizer> {
+  const { tokenizer, data, task, nodes, hops, maxEdges } = options;
+  if (tokenizer !== null) return openTokenizer(await readTokenizer(files, tokenizer), tokenizer, undefined);
+  if (data !== null) return WordTokenizer.fromSamples(known);
+  return WordTokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }));
 }
 
 /**
@@ -224,7 +208,9 @@ function checkFit(
 ): void {
   const where = options.data ?? `the task ${options.task}`;
   const origin = options.resume ?? options.init;
-  const arms = armModes(options).map(mode => ({ mode, last: lastStage(mode, options, most) }));
+  const arms = armModes(options).flatMap(mode =>
+    mode === 'lm' ? [] : [{ mode, last: lastStage(mode, options, most) }],
+  );
   for (const sample of samples) {
     const lengths = arms.map(({ mode, last }) => longestRow(sample, tokenizer, mode, last, options));
     const length = Math.max(...lengths);

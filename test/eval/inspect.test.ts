@@ -17,7 +17,7 @@ import { think, thoughtEntropy, thoughtNorms } from '../../src/eval/states.ts';
 import { Gpt } from '../../src/model/gpt.ts';
 import { initialWeights } from '../../src/model/init.ts';
 import { Parameters } from '../../src/model/parameters.ts';
-import { configFor } from '../../src/train/setup.ts';
+import { configFor } from '../../src/train/fresh-model.ts';
 import { testGpu } from '../device.ts';
 
 const gpu = await testGpu();

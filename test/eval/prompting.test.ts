@@ -4,7 +4,7 @@ import { MODES, type Mode } from '../../src/data/curriculum.ts';
 import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import { type AskingFlags, askingOf, promptFor } from '../../src/eval/prompting.ts';
 import { formatConfig, type ModelConfig, parseConfig, type Reasoning } from '../../src/model/config.ts';
-import { configFor } from '../../src/train/setup.ts';
+import { configFor } from '../../src/train/fresh-model.ts';
 
 const tokenizer = WordTokenizer.fromWords(['a', 'b', '?']);
 const plain = configFor(tokenizer, { width: 8, heads: 1, layers: 1 }, 24);

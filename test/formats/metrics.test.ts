@@ -25,6 +25,7 @@ describe('metrics.jsonl', () => {
       { kind: 'stage', ...common },
       { ...stepAt(3), kind: 'step', ceilingShare: 0.25 } as MetricRecord,
       { kind: 'validation', ...common, step: 3, accuracy: 0.5 },
+      { kind: 'held-out', ...common, step: 3, loss: 4.5, bitsPerByte: 1.5 },
     ];
     expect(parseMetrics(text(records), 'm')).toEqual(records);
     expect(parseMetrics('', 'm')).toEqual([]);
@@ -38,7 +39,7 @@ describe('metrics.jsonl', () => {
   it.each([
     ['{"kind":"step"', /^m:2: not valid JSON/],
     ['[]', 'm:2: expected a JSON object, got []'],
-    ['{"kind":"x"}', 'm:2: unknown kind "x", expected step, validation, stage'],
+    ['{"kind":"x"}', 'm:2: unknown kind "x", expected step, validation, held-out, stage'],
     ['{"kind":"stage"}', 'm:2: "arm" must be text, got undefined'],
     ['{"kind":"stage","arm":"a"}', 'm:2: "step" must be a number, got undefined'],
   ])('refuses %s', async (line, fault) => {

@@ -109,7 +109,7 @@ describe('faults of the command line', () => {
     ['--preset huge', '--preset must be smoke, pointer, prosqa-mini or prosqa, got "huge"'],
     [
       '--mode latent',
-      '--mode must be coconut, cot, no-cot, no-thought, pause, no-curriculum or icot, got "latent"',
+      '--mode must be coconut, cot, no-cot, no-thought, pause, no-curriculum, icot or lm, got "latent"',
     ],
     ['--adapter cpu', '--adapter must be auto, gpu or software, got "cpu"'],
     ['--seed -1', '--seed must be an integer from 0 to 4294967295, got "-1"'],
@@ -174,6 +174,35 @@ describe('faults of the command line', () => {
       ],
     ),
     ['--icot-tokens 3', '--icot-tokens contradicts --mode coconut: only icot drops steps token by token'],
+    ['--mode lm --steps 9', '--mode lm needs --data: the text that it learns'],
+    [
+      '--mode lm --data a.txt',
+      '--mode lm needs an end: give --steps, --samples, or --stage-steps as a list',
+    ],
+    [
+      '--mode lm --data a.txt --steps 9 --compare',
+      '--compare contradicts --mode lm: it trains cot and no-cot beside a coconut model',
+    ],
+    [
+      '--mode lm --data a.txt --steps 9 --max-latent-stage 2',
+      '--max-latent-stage contradicts --mode lm: a text has no questions, steps and answers',
+    ],
+    [
+      '--mode lm --data a.txt --steps 9 --bptt 1',
+      '--bptt contradicts --mode lm: it feeds no thought back',
+    ],
+    [
+      '--mode lm --data a.txt --steps 9 --feedback-scale auto',
+      '--feedback-scale contradicts --mode lm: it feeds no thought back',
+    ],
+    [
+      '--row-tokens 64',
+      '--row-tokens contradicts --mode coconut: samples decide how long their rows are',
+    ],
+    [
+      '--init m --tokenizer t.json',
+      '--tokenizer contradicts --init: the model in that folder decides',
+    ],
     [
       '--samples 100 --final-accuracy 0.9',
       '--final-accuracy contradicts --samples: the last stage lasts until then, however good it is',

@@ -16,7 +16,7 @@ const state: ProgressState = {
   lastStage: 3,
   done: 0.5,
   loss: 0.01234,
-  accuracy: 0.97,
+  valid: { kind: 'validation', accuracy: 0.97 },
   tokensPerSecond: 4321,
   ceilingShare: 0.314,
   liveBytes: 22 * 2 ** 20,
@@ -30,8 +30,10 @@ describe('progress', () => {
       'coconut stage 2/3 · step 1,250 · loss 0.0123 · valid 0.970 · 4.32k tok/s (31% of ceiling) · 22.0 MiB, peak 41.0 MiB · ETA 2:07',
     );
     expect(
-      formatLine({ ...state, accuracy: null, ceilingShare: null, secondsLeft: null, loss: Number.NaN }),
+      formatLine({ ...state, valid: null, ceilingShare: null, secondsLeft: null, loss: Number.NaN }),
     ).toBe('coconut stage 2/3 · step 1,250 · loss NaN · valid – · 4.32k tok/s · 22.0 MiB, peak 41.0 MiB');
+    const text = { kind: 'held-out', loss: 4.56789, bitsPerByte: 1.5 } as const;
+    expect(formatLine({ ...state, valid: text })).toContain(' · valid loss 4.568 · ');
   });
 
   it('never fills the last column and drops the least telling parts first', () => {
@@ -63,7 +65,12 @@ describe('progress', () => {
     const lines: string[] = [];
     const progress = new Progress(text => void lines.push(text), { columns: () => undefined, every: 10 });
     for (let step = 1; step <= 30; step++) {
-      progress.update({ ...state, step, stage: step < 15 ? 0 : 1, accuracy: step < 23 ? null : 0.5 });
+      progress.update({
+        ...state,
+        step,
+        stage: step < 15 ? 0 : 1,
+        valid: step < 23 ? null : { kind: 'validation', accuracy: 0.5 },
+      });
     }
     progress.message('done');
     progress.close();

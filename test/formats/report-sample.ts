@@ -1,8 +1,8 @@
 // A made-up run for the tests of the report: three arms, stage marks, hostile text.
 
+import type { Mode } from '../../src/data/curriculum.ts';
 import type { Inspection } from '../../src/eval/inspect.ts';
 import type { MetricRecord } from '../../src/train/metrics.ts';
-import type { TrainOptions } from '../../src/train/option-table.ts';
 import { resolveOptions } from '../../src/train/options.ts';
 import type { ReportInput } from '../../src/train/report.ts';
 import type { ArmResult, SearchValues } from '../../src/train/results.ts';
@@ -62,12 +62,7 @@ export async function reportSample(): Promise<Omit<ReportInput, 'uplotJs' | 'upl
   };
 }
 
-function arm(
-  mode: TrainOptions['mode'],
-  exactMatch: number,
-  noLatents: number | null,
-  tokens: number,
-): ArmResult {
+function arm(mode: Mode, exactMatch: number, noLatents: number | null, tokens: number): ArmResult {
   return {
     mode,
     bptt: 2,

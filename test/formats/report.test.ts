@@ -7,7 +7,7 @@ import { align, reportCurves, thin } from '../../src/train/report/curves.ts';
 import { escapeHtml } from '../../src/train/report/html.ts';
 import { MODE_COLOURS, STYLE } from '../../src/train/report/style.ts';
 import { type ReportInput, reportHtml } from '../../src/train/report.ts';
-import { formatResults, resultsTable } from '../../src/train/results.ts';
+import { type ArmResult, formatResults, resultsTable } from '../../src/train/results.ts';
 import { HOSTILE, reportSample } from './report-sample.ts';
 
 const uplot = (name: string) =>
@@ -17,6 +17,31 @@ let input: ReportInput;
 beforeAll(async () => {
   const [uplotJs, uplotCss] = await Promise.all([uplot('uPlot.iife.min.js'), uplot('uPlot.min.css')]);
   input = { ...(await reportSample()), uplotJs, uplotCss };
+});
+
+describe('a language model', () => {
+  it('is reported by its loss, without verdicts', () => {
+    const common = { arm: 'lm', step: 10, stage: 0, samples: 40, seconds: 1 };
+    const [arm] = input.results.arms;
+    const { bptt, seed, samples, steps, stage, lastStage, trainSeconds, stepSeconds, peakBytes } = arm as ArmResult;
+    const trained = { bptt, seed, samples, steps, stage, lastStage, trainSeconds, stepSeconds, peakBytes };
+    const score = { evalTokens: 1234, loss: 3, perplexity: Math.exp(3), bitsPerByte: 1.25 };
+    const html = reportHtml({
+      ...input,
+      options: { ...input.options, mode: 'lm', data: 'book.txt' },
+      results: { ...input.results, arms: [{ mode: 'lm', parameters: 1, ...trained, ...score }] },
+      metrics: [{ kind: 'held-out', ...common, loss: 3, bitsPerByte: 1.25 }],
+      samples: [
+        { mode: 'lm', question: 'Call', expected: ' me', output: ' it', correct: null, thoughts: [], values: null },
+      ],
+    });
+    expect(html).toContain('3.0000 nats a token, perplexity 20.09, 1.2500 bits a byte on 1,234 unseen tokens');
+    expect(html).toContain('language model of book.txt');
+    expect(html).toContain('<th scope="col">bits/byte</th>');
+    expect(html).toContain('Loss on held-out text');
+    expect(html).not.toContain('Exact match');
+    expect(html).not.toMatch(/class="(right|wrong)"/);
+  });
 });
 
 describe('curves', () => {

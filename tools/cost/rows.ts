@@ -46,6 +46,7 @@ const MEASURED = 200;
 /** Mean lengths of a preset's rows at its last stage, and the vocabulary of its task. */
 export function presetRows(options: TrainOptions): { form: RowForm; vocabulary: number } {
   const { task, nodes, hops, maxEdges, mode } = options;
+  if (mode === 'lm') throw new Error('rows of a preset are rows of samples');
   const tokenizer = WordTokenizer.fromWords(TASKS[task].words({ nodes, hops, maxEdges }));
   const source = generatedSource(task, { nodes, hops, maxEdges }, options.seed, 'train');
   const samples = Array.from({ length: MEASURED }, (_, i) => source.at(i));

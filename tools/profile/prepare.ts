@@ -1,27 +1,26 @@
 // What train.ts would train with these options, ready to take steps at one stage of its curriculum. Knows the
 // trainer's parts; knows nothing of measuring.
 import type { Row } from '../../src/data/batch.ts';
-import { type Mode, rowOf, withSteps } from '../../src/data/curriculum.ts';
 import { UserError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { armModel, isSupervised } from '../../src/train/arm-model.ts';
+import { armModel } from '../../src/train/arm-model.ts';
 import { armModes } from '../../src/train/arms.ts';
 import type { Checkpoint } from '../../src/train/checkpoint.ts';
+import { courseOf } from '../../src/train/course.ts';
 import { learningRate } from '../../src/train/optimizer.ts';
-import type { TrainOptions } from '../../src/train/option-table.ts';
-import { lastStage } from '../../src/train/schedule.ts';
-import type { Setup } from '../../src/train/setup.ts';
+import type { Arm, TrainOptions } from '../../src/train/option-table.ts';
+import type { Setup } from '../../src/train/prepare.ts';
 import { Learner } from '../../src/train/step.ts';
 
 /** The stage to profile: the one asked for, else that of a resumed run, else the last. Throws UserError beyond it. */
 export function stageOf(
   wanted: number | undefined,
-  mode: Mode,
+  mode: Arm,
   options: TrainOptions,
   setup: Setup,
   from: Checkpoint | undefined,
 ): number {
-  const last = lastStage(mode, options, setup.most);
+  const last = courseOf(mode, setup, options).lastStage;
   const stage = wanted ?? (from?.trainer.arm === mode ? from.trainer.stage : last);
   if (stage > last)
     throw new UserError(
@@ -33,7 +32,7 @@ export function stageOf(
 }
 
 /** The arm that train.ts trains first, or the one that a resumed run is in. */
-export function modeOf(options: TrainOptions, from: Checkpoint | undefined): Mode {
+export function modeOf(options: TrainOptions, from: Checkpoint | undefined): Arm {
   return from?.trainer.arm ?? armModes(options)[0]!;
 }
 
@@ -46,27 +45,22 @@ export interface Stepper {
 
 export function stepper(
   gpu: Gpu,
-  mode: Mode,
+  mode: Arm,
   stage: number,
   options: TrainOptions,
   setup: Setup,
   from: Checkpoint | undefined,
 ): Stepper {
-  const { tokenizer, curriculum, train } = setup;
+  const course = courseOf(mode, setup, options);
   const learner = new Learner(armModel(gpu, mode, setup, options, from), {
     ...options,
     window: options.bptt,
-    padId: tokenizer.pad,
+    padId: setup.tokenizer.pad,
   });
-  const rowAt = (index: number): Row => {
-    const sample = train.at(index);
-    const row = rowOf(sample, tokenizer, mode, stage, curriculum);
-    return isSupervised(mode, options) ? withSteps(row, sample, tokenizer, curriculum) : row;
-  };
   return {
     batches: count =>
       Array.from({ length: count }, (_, k) =>
-        Array.from({ length: options.batch }, (_, i) => rowAt(k * options.batch + i)),
+        Array.from({ length: options.batch }, (_, i) => course.row(k * options.batch + i, stage)),
       ),
     step(rows) {
       const lr = learningRate(0, learner.optimizer.steps, options, null);
@@ -79,7 +73,7 @@ export function stepper(
 
 /** What is profiled, in a few words. */
 export function titleOf(
-  mode: Mode,
+  mode: Arm,
   stage: number,
   options: TrainOptions,
   setup: Setup,
@@ -87,7 +81,7 @@ export function titleOf(
 ): string {
   const on = options.data ?? options.task;
   const { layers, width } = setup.config;
-  const last = lastStage(mode, options, setup.most);
+  const last = courseOf(mode, setup, options).lastStage;
   const at = `stage ${stage} of ${last}`;
   const what = mode === 'coconut' ? at : last > 0 ? `${mode}, ${at}` : mode;
   return [

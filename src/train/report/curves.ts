@@ -1,6 +1,6 @@
 // From metric records to the aligned columns a plot needs: one x axis, one column an arm. Pure data; knows no
 // HTML and no plotting library.
-import type { MetricRecord, StepRecord, ValidationRecord } from '../metrics.ts';
+import type { HeldOutRecord, MetricRecord, StepRecord, ValidationRecord } from '../metrics.ts';
 
 /** `x` rises; each column of `y` belongs to the arm of the same index, null where that arm has no point. */
 export interface Curves {
@@ -45,11 +45,19 @@ export function reportCurves(records: readonly MetricRecord[]): ReportCurves {
       .filter(r => r.arm === arm)
       .map(r => [r.samples, r.accuracy] as const),
   );
+  const heldOut = arms.map(arm =>
+    records
+      .filter(isHeldOut)
+      .filter(r => r.arm === arm)
+      .map(r => [r.samples, r.loss] as const),
+  );
   return {
     arms,
     charts: [
       { id: 'loss', title: 'Loss, nats per token', scale: 'log', ...align(steps(r => r.loss)) },
-      { id: 'accuracy', title: 'Exact match on unseen samples', scale: 'share', ...align(validations) },
+      records.some(isHeldOut)
+        ? { id: 'held-out', title: 'Loss on held-out text', scale: 'log', ...align(heldOut) }
+        : { id: 'accuracy', title: 'Exact match on unseen samples', scale: 'share', ...align(validations) },
       {
         id: 'gradient',
         title: 'Gradient norm before clipping',
@@ -97,6 +105,10 @@ export function align(series: readonly (readonly Point[])[]): Pick<Curves, 'x' |
 
 function isStep(record: MetricRecord): record is StepRecord {
   return record.kind === 'step';
+}
+
+function isHeldOut(record: MetricRecord): record is HeldOutRecord {
+  return record.kind === 'held-out';
 }
 
 function isValidation(record: MetricRecord): record is ValidationRecord {
