@@ -18,6 +18,7 @@ import { recurrenceOf } from '../model/recurrence.ts';
 import { armFolder, armModes, feedsBack } from './arms.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { freshModel } from './fresh-model.ts';
+import { withTrainedMarkers } from './markers.ts';
 import type { TrainOptions } from './option-table.ts';
 import { lastStage, type MostReasoning } from './schedule.ts';
 
@@ -53,7 +54,7 @@ export async function prepareSamples(
   const { tokenizer, config, weights } = from
     ? await resumed(from, options, files)
     : options.init
-      ? withRecurrence(openModel(await readModel(files, options.init), options.init), options)
+      ? begunWith(openModel(await readModel(files, options.init), options.init), options)
       : await fresh(options, files, known, curriculum);
   const most = mostReasoning(known, tokenizer);
   checkStages(options, most);
@@ -62,6 +63,11 @@ export async function prepareSamples(
     steps.reduce((most, step) => Math.max(most, tokenizer.encodePart('step', step).length), 0),
   );
   return { train, valid, test, tokenizer, config, weights, curriculum, most, longestStep };
+}
+
+/** A model that others have trained, or an earlier run, as this run begins with it. */
+function begunWith(model: OpenModel, options: TrainOptions): OpenModel {
+  return withRecurrence(withTrainedMarkers(model, options), options);
 }
 
 /**

@@ -175,10 +175,7 @@ describe('faults of the command line', () => {
     ),
     ['--icot-tokens 3', '--icot-tokens contradicts --mode coconut: only icot drops steps token by token'],
     ['--mode lm --steps 9', '--mode lm needs --data: the text that it learns'],
-    [
-      '--mode lm --data a.txt',
-      '--mode lm needs an end: give --steps, --samples, or --stage-steps as a list',
-    ],
+    ['--mode lm --data a.txt', '--mode lm needs an end: give --steps, --samples, or --stage-steps as a list'],
     [
       '--mode lm --data a.txt --steps 9 --compare',
       '--compare contradicts --mode lm: it trains cot and no-cot beside a coconut model',
@@ -187,22 +184,13 @@ describe('faults of the command line', () => {
       '--mode lm --data a.txt --steps 9 --max-latent-stage 2',
       '--max-latent-stage contradicts --mode lm: a text has no questions, steps and answers',
     ],
-    [
-      '--mode lm --data a.txt --steps 9 --bptt 1',
-      '--bptt contradicts --mode lm: it feeds no thought back',
-    ],
+    ['--mode lm --data a.txt --steps 9 --bptt 1', '--bptt contradicts --mode lm: it feeds no thought back'],
     [
       '--mode lm --data a.txt --steps 9 --feedback-scale auto',
       '--feedback-scale contradicts --mode lm: it feeds no thought back',
     ],
-    [
-      '--row-tokens 64',
-      '--row-tokens contradicts --mode coconut: samples decide how long their rows are',
-    ],
-    [
-      '--init m --tokenizer t.json',
-      '--tokenizer contradicts --init: the model in that folder decides',
-    ],
+    ['--row-tokens 64', '--row-tokens contradicts --mode coconut: samples decide how long their rows are'],
+    ['--init m --tokenizer t.json', '--tokenizer contradicts --init: the model in that folder decides'],
     [
       '--samples 100 --final-accuracy 0.9',
       '--final-accuracy contradicts --samples: the last stage lasts until then, however good it is',

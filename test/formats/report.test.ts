@@ -23,7 +23,8 @@ describe('a language model', () => {
   it('is reported by its loss, without verdicts', () => {
     const common = { arm: 'lm', step: 10, stage: 0, samples: 40, seconds: 1 };
     const [arm] = input.results.arms;
-    const { bptt, seed, samples, steps, stage, lastStage, trainSeconds, stepSeconds, peakBytes } = arm as ArmResult;
+    const { bptt, seed, samples, steps, stage, lastStage, trainSeconds, stepSeconds, peakBytes } =
+      arm as ArmResult;
     const trained = { bptt, seed, samples, steps, stage, lastStage, trainSeconds, stepSeconds, peakBytes };
     const score = { evalTokens: 1234, loss: 3, perplexity: Math.exp(3), bitsPerByte: 1.25 };
     const html = reportHtml({
@@ -32,10 +33,20 @@ describe('a language model', () => {
       results: { ...input.results, arms: [{ mode: 'lm', parameters: 1, ...trained, ...score }] },
       metrics: [{ kind: 'held-out', ...common, loss: 3, bitsPerByte: 1.25 }],
       samples: [
-        { mode: 'lm', question: 'Call', expected: ' me', output: ' it', correct: null, thoughts: [], values: null },
+        {
+          mode: 'lm',
+          question: 'Call',
+          expected: ' me',
+          output: ' it',
+          correct: null,
+          thoughts: [],
+          values: null,
+        },
       ],
     });
-    expect(html).toContain('3.0000 nats a token, perplexity 20.09, 1.2500 bits a byte on 1,234 unseen tokens');
+    expect(html).toContain(
+      '3.0000 nats a token, perplexity 20.09, 1.2500 bits a byte on 1,234 unseen tokens',
+    );
     expect(html).toContain('language model of book.txt');
     expect(html).toContain('<th scope="col">bits/byte</th>');
     expect(html).toContain('Loss on held-out text');
