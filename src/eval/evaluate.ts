@@ -158,15 +158,22 @@ function writesAll(text: readonly number[], { steps }: Sample, tokenizer: Tokeni
   return text.lastIndexOf(tokenizer.marker) >= all;
 }
 
-/** Whether the text after the last `###` is the sample's answer, whichever tokens it was written in. */
+/**
+ * Whether the text after the last `###` is the sample's answer, whichever tokens it was written in. A number may stand
+ * after any `#`, as in GSM8k's own `#### 18`, which a model may write whose vocabulary has `####` as one token.
+ */
 export function isAnswer(
   tokens: readonly number[],
   { answer }: Sample,
   tokenizer: Tokenizer,
   scoring: Scoring = 'text',
 ): boolean {
-  const marker = tokens.lastIndexOf(tokenizer.marker);
   const right = tokenizer.decode(tokenizer.encodePart('answer', answer));
+  if (scoring === 'number') {
+    const said = tokenizer.decode(tokens);
+    return said.includes('#') && isRight(said, right, scoring);
+  }
+  const marker = tokens.lastIndexOf(tokenizer.marker);
   return marker >= 0 && isRight(tokenizer.decode(tokens.slice(marker + 1)), right, scoring);
 }
 

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BpeTokenizer } from '../../src/data/bpe-tokenizer.ts';
+import { isAnswer } from '../../src/eval/evaluate.ts';
 import { afterMark, isRight } from '../../src/eval/scoring.ts';
+import { gpt2Json } from '../data/gpt2.ts';
 
 describe('isRight', () => {
   it.each([
@@ -34,6 +37,24 @@ describe('isRight', () => {
         expect(isRight(`${a.toLocaleString('en-US')}.`, String(a), 'number')).toBe(true);
       }),
     );
+  });
+});
+
+describe('isAnswer', () => {
+  const tokenizer = BpeTokenizer.fromJson(gpt2Json(), 'tokenizer.json');
+  const sample = { question: 'q', steps: [], answer: '1,018' };
+  it.each([
+    ['<<1018>>\n### 1,018', true, true],
+    ['<<1018>>\n### 1018', false, true],
+    ['#### 1,018', false, true], // One token of GPT-2, and not the marker.
+    ['### 7\n### 1,018', true, true],
+    ['### 1,018 # 7', false, false],
+    ['1018', false, false],
+    ['', false, false],
+  ])('%j: as text %s, as number %s', (written, text, number) => {
+    const tokens = tokenizer.encode(written);
+    expect(isAnswer(tokens, sample, tokenizer, 'text')).toBe(text);
+    expect(isAnswer(tokens, sample, tokenizer, 'number')).toBe(number);
   });
 });
 
