@@ -8,8 +8,8 @@ import { readModel } from '../src/model/folder.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
 import { runMain } from '../src/platform/main.ts';
 import { type AdapterChoice, openNodeGpu } from '../src/platform/node.ts';
+import { ARMS } from '../src/train/arm.ts';
 import { choice, integer, path, real } from '../src/train/option-kinds.ts';
-import { ARMS } from '../src/train/option-table.ts';
 import { command, legal, parseFlags } from './flags.ts';
 
 interface Flags extends AskingFlags {

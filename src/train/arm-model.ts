@@ -4,9 +4,9 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { Gpt } from '../model/gpt.ts';
 import { Parameters } from '../model/parameters.ts';
 import { stepHeadShapes, stepHeadWeights } from '../model/step-head.ts';
-import { feedsBack } from './arms.ts';
+import { type Arm, feedsBack } from './arm.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import type { Arm, TrainOptions } from './option-table.ts';
+import type { TrainOptions } from './option-table.ts';
 import type { Setup } from './prepare.ts';
 
 /** Whether rows of this mode carry the steps of their latents, for a step head to learn. */

@@ -1,9 +1,10 @@
 // The folder of a run and of the arms in it. Knows names; knows nothing of what is trained.
-import { FORMS, type Mode } from '../data/curriculum.ts';
+import type { Mode } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
+import type { Arm } from './arm.ts';
 import { type Checkpoint, latestCheckpoint, readCheckpoint } from './checkpoint.ts';
-import type { Arm, TrainOptions } from './option-table.ts';
+import type { TrainOptions } from './option-table.ts';
 
 /** What --compare trains beside a coconut model, in folders below its own. */
 const COMPARED: readonly Mode[] = ['cot', 'no-cot'];
@@ -18,11 +19,6 @@ const OWN: readonly string[] = [
   'samples.json',
   ...COMPARED,
 ];
-
-/** Whether a model of this arm takes hidden states back as thoughts. */
-export function feedsBack(arm: Arm): boolean {
-  return arm !== 'lm' && FORMS[arm].instead === 'latents';
-}
 
 /** The models that a run trains, one after another. */
 export function armModes({ compare, mode }: TrainOptions): readonly Arm[] {

@@ -17,7 +17,8 @@ import {
   safetensorsParts,
 } from '../model/safetensors.ts';
 import { weightsFor } from '../model/weights.ts';
-import { ARMS, type TrainOptions } from './option-table.ts';
+import { ARMS } from './arm.ts';
+import type { TrainOptions } from './option-table.ts';
 import type { AnyResult } from './results.ts';
 import { optionsFromJson, optionsToJson } from './settings.ts';
 import { isChoiceTable, type Tuned } from './tuning-memory.ts';

@@ -5,8 +5,8 @@ import { matchingScale, norms, normsLine } from '../eval/norms.ts';
 import { evalBatch } from '../eval/parts.ts';
 import { Gpt } from '../model/gpt.ts';
 import { PUBLISHED, recurrenceOf } from '../model/recurrence.ts';
-import { feedsBack } from './arms.ts';
-import type { Arm, TrainOptions } from './option-table.ts';
+import { type Arm, feedsBack } from './arm.ts';
+import type { TrainOptions } from './option-table.ts';
 import type { Setup } from './prepare.ts';
 
 /**

@@ -2,7 +2,7 @@
 // nothing of where they came from but which were asked for.
 import { FORMS } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
-import { feedsBack } from './arms.ts';
+import { feedsBack } from './arm.ts';
 import { flagName, type OptionKey, showOption, type TrainOptions } from './option-table.ts';
 import { withPreset } from './presets.ts';
 

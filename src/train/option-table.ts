@@ -2,12 +2,12 @@
 // TrainOptions all come from it: a new hyperparameter is one row here, plus its value in presets.ts if presets
 // differ in it. Knows no preset's numbers and does no parsing.
 
-import { MODES } from '../data/curriculum.ts';
 import { DATA_FORMS } from '../data/formats.ts';
 import { UserError } from '../errors.ts';
 import { SCORINGS } from '../eval/scoring.ts';
 import { type Json, show } from '../json.ts';
 import { FEEDBACKS, isSchedule, SCHEDULES } from '../model/recurrence.ts';
+import { ARMS } from './arm.ts';
 import {
   choice,
   form,
@@ -21,10 +21,6 @@ import {
   real,
   toggle,
 } from './option-kinds.ts';
-
-/** What a run may train: a model that answers questions, in a mode, or one that goes on with a text. */
-export const ARMS = [...MODES, 'lm'] as const;
-export type Arm = (typeof ARMS)[number];
 
 type Group = 'Run' | 'Task and data' | 'Model' | 'Optimizer' | 'Curriculum' | 'Measuring and saving';
 

@@ -4,8 +4,8 @@ import type { Sample } from '../data/sample.ts';
 import type { Inspection } from '../eval/inspect.ts';
 import type { ControlResult } from '../eval/report.ts';
 import { perplexity } from '../eval/text.ts';
-import { feedsBack } from './arms.ts';
-import type { Arm, TrainOptions } from './option-table.ts';
+import { type Arm, feedsBack } from './arm.ts';
+import type { TrainOptions } from './option-table.ts';
 
 /** What is said of any trained model. */
 interface Trained {

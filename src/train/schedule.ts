@@ -1,6 +1,7 @@
 // When stages and arms end. Knows options and counters; knows no model and no data.
 import { FORMS } from '../data/curriculum.ts';
-import type { Arm, TrainOptions } from './option-table.ts';
+import type { Arm } from './arm.ts';
+import type { TrainOptions } from './option-table.ts';
 
 /** Where an arm stands. */
 export interface Position {

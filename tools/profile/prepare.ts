@@ -3,12 +3,13 @@
 import type { Row } from '../../src/data/batch.ts';
 import { UserError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
+import type { Arm } from '../../src/train/arm.ts';
 import { armModel } from '../../src/train/arm-model.ts';
 import { armModes } from '../../src/train/arms.ts';
 import type { Checkpoint } from '../../src/train/checkpoint.ts';
 import { courseOf } from '../../src/train/course.ts';
 import { learningRate } from '../../src/train/optimizer.ts';
-import type { Arm, TrainOptions } from '../../src/train/option-table.ts';
+import type { TrainOptions } from '../../src/train/option-table.ts';
 import type { Setup } from '../../src/train/prepare.ts';
 import { Learner } from '../../src/train/step.ts';
 
