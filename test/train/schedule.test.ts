@@ -66,6 +66,8 @@ describe('stages', () => {
     expect(plannedSteps(list, null)).toBe(100);
     expect(plannedSteps({ ...list, steps: 50 }, null)).toBe(50);
     expect(plannedSteps({ ...auto, steps: 50 }, null)).toBe(50);
+    expect(plannedSteps({ ...list, mode: 'lm', steps: 500 }, null)).toBe(500);
+    expect(plannedSteps({ ...list, mode: 'lm' }, null)).toBe(100);
     expect(plannedSteps({ ...auto, batch: 16 }, 161)).toBe(11);
     expect(plannedSteps({ ...list, batch: 16 }, 1610)).toBe(101);
     expect(plannedSteps({ ...auto, batch: 16, steps: 5 }, 161)).toBe(5);
