@@ -134,13 +134,13 @@ test('then steps, then thoughts, judged by the number after the last #', async (
 
   // The same numbers written otherwise: right as numbers, and not as texts.
   const other = join(folder, 'gsm-other.txt');
-  writeFileSync(other, 'a||1 #### 1009\nb||2 #### 18.0\nc||3 #### -7.00\n');
+  writeFileSync(other, 'a||<<1*9=9>> #### 1009\nb||<<2*9=18>> #### 18.0\nc||<<3+4=7>> #### -7.00\n');
   const evaluate = async (dir: string, file: string, score: string): Promise<number> => {
     const asked = ['--model', join(dir, 'final'), '--data', file, '--score', score, '--json'];
     return JSON.parse(await succeed('tools/evaluate.ts', asked)).exactMatch;
   };
   for (const dir of [cot, coconut]) expect(await evaluate(dir, other, 'number'), dir).toBe(1);
   expect(await evaluate(coconut, other, 'text')).toBe(0);
-  writeFileSync(other, 'a||1 #### 1010\nb||2 #### 18\nc||3 #### 7\n');
+  writeFileSync(other, 'a||<<1*9=9>> #### 1010\nb||<<2*9=18>> #### 18\nc||<<3+4=7>> #### 7\n');
   expect(await evaluate(coconut, other, 'number')).toBeCloseTo(1 / 3, 6);
 });
