@@ -1,83 +1,101 @@
-// What an arm is trained on and measured by: samples in a mode, stage by stage, or a text. Knows where rows come from;
-// knows no optimizer and no loop.
+// The course of an arm: the rows and the rate of each step, and when stages and the arm end. All of the loop that needs
+// no device, a function of the position and the seed, for the loop and for who trains elsewhere (tools/scale). Knows
+// options, samples or a text, and counters; knows no model.
 import type { Row } from '../data/batch.ts';
-import { type Mode, rowOf, withSteps } from '../data/curriculum.ts';
-import type { Sample } from '../data/sample.ts';
-import { evaluate } from '../eval/evaluate.ts';
-import { evalBatch } from '../eval/parts.ts';
-import { scoreText } from '../eval/text.ts';
-import type { Gpt } from '../model/gpt.ts';
+import { drawStage, FORMS, rowOf, withSteps } from '../data/curriculum.ts';
+import { derivedSeed, randomFor } from '../data/random.ts';
+import { type Reasoning, TEXT_REASONING } from '../model/config.ts';
 import type { Arm } from './arm.ts';
 import { isSupervised } from './arm-model.ts';
-import type { Measure } from './metrics.ts';
+import { learningRate } from './optimizer.ts';
 import type { TrainOptions } from './option-table.ts';
 import type { Setup } from './prepare.ts';
-import { lastStage, threshold } from './schedule.ts';
-import type { SampleSetup } from './setup.ts';
-import type { TextSetup } from './text-setup.ts';
+import { lastStage, type Position, plannedSteps, stageEnds } from './schedule.ts';
 
-/** So far below its threshold, an accuracy on a third of the samples will not reach it on all. */
-const FAR = 0.1;
+/** Names the stream of stage draws among those of a seed. */
+const STAGE_DRAWS = 4;
 
-export interface Course {
-  readonly lastStage: number;
-  /** Row `index` of the arm's training, as it is at `stage`: a pure function. */
-  row(index: number, stage: number): Row;
-  /** Measures the model on what it does not learn, as far as the trainer needs it. */
-  validate(model: Gpt, stage: number): Promise<Measure>;
-  /** The beginning of the same, so that its kernels are compiled. */
-  rehearse(model: Gpt, stage: number): Promise<void>;
+export class Course {
+  /** The last stage. */
+  readonly last: number;
+  /** Optimizer steps of the arm where they are known beforehand, else null. */
+  readonly planned: number | null;
+  readonly #mode: Arm;
+  readonly #samples: number | null;
+  readonly #setup: Setup;
+  readonly #options: TrainOptions;
+
+  /** `samples`: those to train on, the last stage lasting until then; null where the arm's own stages decide. */
+  constructor(
+    { mode, samples }: { readonly mode: Arm; readonly samples: number | null },
+    setup: Setup,
+    options: TrainOptions,
+  ) {
+    this.last = 'text' in setup ? 0 : lastStage(mode, options, setup.most);
+    this.planned = plannedSteps(options, samples);
+    this.#mode = mode;
+    this.#samples = samples;
+    this.#setup = setup;
+    this.#options = options;
+  }
+
+  /** The batch that follows on `samples` samples, as rows of a stage. */
+  rows(samples: number, stage: number): Row[] {
+    return Array.from({ length: this.#options.batch }, (_, i) => this.#row(samples + i, stage));
+  }
+
+  #row(index: number, stage: number): Row {
+    const [mode, setup] = [this.#mode, this.#setup];
+    if ('text' in setup) return setup.text.train(index);
+    if (mode === 'lm') throw new Error('lm learns from a text, and samples were prepared');
+    const { train, tokenizer, curriculum } = setup;
+    const sample = train.at(index);
+    const row = rowOf(sample, tokenizer, mode, stage, curriculum);
+    return isSupervised(mode, this.#options) ? withSteps(row, sample, tokenizer, curriculum) : row;
+  }
+
+  /** What the step after `position` trains on, and its rate; `sinceReset`: optimizer steps since its moments were zero. */
+  step(position: Position, sinceReset: number): { rows: Row[]; lr: number } {
+    const { seed, uniformProb } = this.#options;
+    const random = randomFor(derivedSeed(seed, STAGE_DRAWS), position.step);
+    const stage = drawStage(random, position.stage, uniformProb);
+    return {
+      rows: this.rows(position.samples, stage),
+      lr: learningRate(position.step, sinceReset, this.#options, this.planned),
+    };
+  }
+
+  /** Whether a stage before the last is over; `accuracy` is that of a validation just made, or null. */
+  stageEnds(position: Position, accuracy: number | null): boolean {
+    return position.stage < this.last && stageEnds(position, this.last, this.#options, accuracy);
+  }
+
+  /** Whether the arm is. */
+  ends(position: Position, accuracy: number | null): boolean {
+    if (this.planned !== null && position.step >= this.planned) return true;
+    // A text has no answers whose accuracy could end it.
+    const inLast = this.#samples === null && this.#mode !== 'lm' && position.stage >= this.last;
+    return inLast && stageEnds(position, this.last, this.#options, accuracy);
+  }
 }
 
-/** The course of one arm of a run. */
-export function courseOf(arm: Arm, setup: Setup, options: TrainOptions): Course {
-  if ('text' in setup) return textCourse(setup);
-  if (arm === 'lm') throw new Error('lm learns from a text, and samples were prepared');
-  return sampleCourse(arm, setup, options);
+export function advance({ step, samples, stage, stageStep }: Position, batch: number): Position {
+  return { step: step + 1, samples: samples + batch, stage, stageStep: stageStep + 1 };
 }
 
-function sampleCourse(mode: Mode, setup: SampleSetup, options: TrainOptions): Course {
-  const { tokenizer, curriculum, train, valid, config, most } = setup;
-  const last = lastStage(mode, options, most);
-  const first = Math.ceil(valid.length / 3);
-  /** Right answers at a stage, in batches of one size: others would need memory and kernels of their own. */
-  const right = async (model: Gpt, samples: readonly Sample[], stage: number): Promise<number> => {
-    const batch = Math.min(first, evalBatch(config.positions));
-    const asked = { mode, stage, curriculum, batch, scoring: options.score };
-    return (await evaluate(model, tokenizer, samples, asked)).exactMatch * samples.length;
-  };
-  return {
-    lastStage: last,
-    row(index, stage) {
-      const sample = train.at(index);
-      const row = rowOf(sample, tokenizer, mode, stage, curriculum);
-      return isSupervised(mode, options) ? withSteps(row, sample, tokenizer, curriculum) : row;
-    },
-    async validate(model, stage) {
-      let count = await right(model, valid.slice(0, first), stage);
-      // A first third far below the threshold says enough.
-      const far = options.stageSteps === 'auto' && count / first < threshold(stage, last, options) - FAR;
-      if (!far && valid.length > first) count += await right(model, valid.slice(first), stage);
-      return { kind: 'validation', accuracy: count / (far ? first : valid.length) };
-    },
-    async rehearse(model, stage) {
-      await right(model, valid.slice(0, first), stage);
-    },
-  };
+export function nextStage(position: Position): Position {
+  return { ...position, stage: position.stage + 1, stageStep: 0 };
 }
 
-function textCourse({ text, tokenizer, config }: TextSetup): Course {
-  const { train, valid } = text;
-  const most = evalBatch(config.positions);
-  return {
-    lastStage: 0,
-    row: train,
-    async validate(model) {
-      const { loss, bitsPerByte } = await scoreText(model, valid, tokenizer.pad, most);
-      return { kind: 'held-out', loss, bitsPerByte };
-    },
-    async rehearse(model) {
-      await scoreText(model, { ...valid, rows: valid.rows.slice(0, most) }, tokenizer.pad, most);
-    },
-  };
+/** What records say of a position. */
+export function positionOf({ step, stage, samples }: Position): Pick<Position, 'step' | 'stage' | 'samples'> {
+  return { step, stage, samples };
+}
+
+/** How a model thinks that was trained up to a stage, as its config.json says it. */
+export function reasoningOf(arm: Arm, stage: number, options: TrainOptions): Reasoning {
+  if (arm === 'lm') return TEXT_REASONING;
+  const { latentsPerStep, maxLatentStage, padLatents, endMarker, icotTokens } = options;
+  const common = { mode: arm, stage, latentsPerStep, maxLatentStage, padLatents, endMarker };
+  return FORMS[arm].written === 'fewer tokens' ? { ...common, icotTokens } : common;
 }

@@ -1,32 +1,25 @@
 // The training loop of one arm: stages, steps, validations, checkpoints. Everything it does follows from its
 // position and the seed, so a resumed arm goes on bit for bit. Knows no platform: files and output are given.
-import type { Row } from '../data/batch.ts';
-import { drawStage, FORMS } from '../data/curriculum.ts';
-import { derivedSeed, randomFor } from '../data/random.ts';
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { type Reasoning, TEXT_REASONING } from '../model/config.ts';
 import type { ModelFiles } from '../model/folder.ts';
 import type { Gpt } from '../model/gpt.ts';
 import { read, type Tensor } from '../tensor.ts';
 import type { Arm } from './arm.ts';
 import { armModel } from './arm-model.ts';
 import { type Checkpoint, writeCheckpoint } from './checkpoint.ts';
-import { courseOf } from './course.ts';
+import { advance, Course, nextStage, positionOf, reasoningOf } from './course.ts';
 import { matched } from './feedback-scale.ts';
 import { formatRecord, type Measure, type MetricRecord } from './metrics.ts';
-import { learningRate } from './optimizer.ts';
 import type { TrainOptions } from './option-table.ts';
 import type { Setup } from './prepare.ts';
 import { type Progress, secondsLeft } from './progress.ts';
 import type { AnyResult } from './results.ts';
-import { type Position, plannedSteps, START, shareDone, stageEnds } from './schedule.ts';
+import { type Position, START, shareDone } from './schedule.ts';
 import { Learner, type StepValues } from './step.ts';
 import type { Tuning } from './tuning.ts';
-
-/** Names the stream of stage draws among those of a seed. */
-const STAGE_DRAWS = 4;
+import { validationOf } from './validation.ts';
 
 export interface ArmPlan {
   readonly mode: Arm;
@@ -73,7 +66,6 @@ export async function trainArm(
   const { gpu, files, progress, tuning } = around;
   const { mode } = plan;
   const { tokenizer } = setup;
-  const course = courseOf(mode, setup, options);
   const held = armModel(gpu, mode, setup, options, from);
   const say = (line: string): void => progress.message(line);
   const model = from ? held : await matched(held, mode, setup, options, say);
@@ -84,9 +76,9 @@ export async function trainArm(
     learner.optimizer.v.load(from.moments.v);
     learner.optimizer.steps = from.trainer.optimizerStep;
   }
-  const last = course.lastStage;
-  const planned = plannedSteps(options, plan.samples);
-  const seed = derivedSeed(options.seed, STAGE_DRAWS);
+  const course = new Course(plan, setup, options);
+  const validation = validationOf(mode, setup, options);
+  const { last, planned } = course;
 
   let position: Position = from?.trainer ?? START;
   const lastAccuracy = from?.trainer.lastAccuracy ?? null;
@@ -101,10 +93,7 @@ export async function trainArm(
   const log = (record: MetricRecord): Promise<void> => files.append(around.metricsPath, formatRecord(record));
 
   const modelFiles = async (): Promise<ModelFiles> => ({
-    config: {
-      ...model.config,
-      reasoning: reasoningOf(mode, position.stage, options),
-    },
+    config: { ...model.config, reasoning: reasoningOf(mode, position.stage, options) },
     weights: await parameters.values(),
     tokenizer: tokenizer.toJson(),
   });
@@ -124,8 +113,6 @@ export async function trainArm(
     const { extra } = parameters;
     await writeCheckpoint(files, plan.dir, { ...(await modelFiles()), trainer, moments: { m, v }, extra });
   };
-  const batchAt = (samples: number, stage: number): Row[] =>
-    Array.from({ length: options.batch }, (_, i) => course.row(samples + i, stage));
   const stepTimes: number[] = [];
   let peakBytes = 0;
   let since = { time: performance.now(), flops: gpu.counts.flops, tokens: 0, steps: 0 };
@@ -173,22 +160,16 @@ export async function trainArm(
     restartClock();
   };
 
-  const armEnds = (validated: number | null): boolean =>
-    (planned !== null && position.step >= planned) ||
-    (plan.samples === null &&
-      mode !== 'lm' &&
-      position.stage >= last &&
-      stageEnds(position, last, options, validated));
   // A run killed between an arm's last checkpoint and its evaluation comes back to an arm that has ended.
-  let ended = from !== undefined && armEnds(accuracy());
+  let ended = from !== undefined && course.ends(position, accuracy());
   // Every stage's kernels are compiled before the first step: a stage that compiled its own as it begins would stop
   // the run there and leave it with more memory than it had.
   const rehearse = async (): Promise<void> => {
     for (let stage = 0; stage <= last; stage++) {
       tuning.weigh(1 / (last + 1));
-      learner.rehearse(batchAt(position.samples, stage));
+      learner.rehearse(course.rows(position.samples, stage));
       tuning.weigh(1 / (last + 1) / options.stageCheckEvery);
-      await course.rehearse(model, stage);
+      await validation.rehearse(model, stage);
     }
   };
   if (!from) {
@@ -198,9 +179,7 @@ export async function trainArm(
   } else if (!ended) await rehearse();
   restartClock();
   while (!ended) {
-    const stage = drawStage(randomFor(seed, position.step), position.stage, options.uniformProb);
-    const rows = batchAt(position.samples, stage);
-    const lr = learningRate(position.step, learner.optimizer.steps, options, planned);
+    const { rows, lr } = course.step(position, learner.optimizer.steps);
     gpu.pool.resetPeak();
     const values = learner.step(rows, lr);
     peakBytes = Math.max(peakBytes, gpu.pool.memory.peak);
@@ -212,15 +191,15 @@ export async function trainArm(
 
     const check = position.stageStep % options.stageCheckEvery === 0;
     if (check) {
-      seen = await course.validate(model, position.stage);
+      seen = await validation.validate(model, position.stage);
       await log({ ...{ kind: seen.kind, ...common() }, ...seen });
       best = Math.max(best, accuracy() ?? 0);
       restartClock();
     }
     const validated = check ? accuracy() : null;
-    ended = armEnds(validated);
-    if (!ended && position.stage < last && stageEnds(position, last, options, validated)) {
-      position = { ...position, stage: position.stage + 1, stageStep: 0 };
+    ended = course.ends(position, validated);
+    if (!ended && course.stageEnds(position, validated)) {
+      position = nextStage(position);
       seen = null;
       stepTimes.length = 0; // A step's time is that of the last stage, with all its latents.
       if (options.resetOptimizer) learner.optimizer.reset();
@@ -246,21 +225,6 @@ export async function trainArm(
   };
   learner.free();
   return trained;
-}
-
-function reasoningOf(arm: Arm, stage: number, options: TrainOptions): Reasoning {
-  if (arm === 'lm') return TEXT_REASONING;
-  const { latentsPerStep, maxLatentStage, padLatents, endMarker, icotTokens } = options;
-  const common = { mode: arm, stage, latentsPerStep, maxLatentStage, padLatents, endMarker };
-  return FORMS[arm].written === 'fewer tokens' ? { ...common, icotTokens } : common;
-}
-
-function advance({ step, samples, stage, stageStep }: Position, batch: number): Position {
-  return { step: step + 1, samples: samples + batch, stage, stageStep: stageStep + 1 };
-}
-
-function positionOf({ step, stage, samples }: Position): Pick<Position, 'step' | 'stage' | 'samples'> {
-  return { step, stage, samples };
 }
 
 async function readValues(values: StepValues): Promise<[loss: number, gradNorm: number]> {

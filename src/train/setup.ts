@@ -12,7 +12,7 @@ import { type OpenModel, openModel, openTokenizer } from '../eval/open.ts';
 import type { Files } from '../files.ts';
 import { show } from '../json.ts';
 import { bridgeShapes, type ModelConfig } from '../model/config.ts';
-import { type ParameterValues, readModel, readTokenizer } from '../model/folder.ts';
+import { type ModelFiles, type ParameterValues, readModel, readTokenizer } from '../model/folder.ts';
 import { withBridge } from '../model/init.ts';
 import { recurrenceOf } from '../model/recurrence.ts';
 import { feedsBack } from './arm.ts';
@@ -41,6 +41,9 @@ export interface SampleSetup {
   readonly longestStep: number;
 }
 
+/** What of a checkpoint a run begins with. */
+export type Start = Pick<Checkpoint, keyof ModelFiles | 'trainer'>;
+
 /**
  * Reads or generates everything; a run that goes on `from` a checkpoint has its model from there. Every fault in a
  * file is a UserError of one line that names it.
@@ -48,7 +51,7 @@ export interface SampleSetup {
 export async function prepareSamples(
   options: TrainOptions,
   files: Files,
-  from?: Checkpoint,
+  from?: Start,
 ): Promise<SampleSetup> {
   const { train, valid, test, known } = await samplesOf(options, files);
   const curriculum: CurriculumOptions = options;
@@ -141,7 +144,7 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
 }
 
 /** The run's own model. Arms still to come begin where the first did: at the weights of its checkpoint 0. */
-async function resumed(from: Checkpoint, options: TrainOptions, files: Files): Promise<OpenModel> {
+async function resumed(from: Start, options: TrainOptions, files: Files): Promise<OpenModel> {
   const { arm, step } = from.trainer;
   const dir = `${armFolder(options.out, arm, options)}/checkpoints/${step}`;
   const opened = openModel(from, dir);

@@ -14,9 +14,9 @@ import type { Files } from '../files.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type ParameterValues, readModel, readTokenizer } from '../model/folder.ts';
 import { armFolder } from './arms.ts';
-import type { Checkpoint } from './checkpoint.ts';
 import { freshModel } from './fresh-model.ts';
 import type { TrainOptions } from './option-table.ts';
+import type { Start } from './setup.ts';
 
 /** Tokens of a row where nothing says how many. */
 const COLUMNS = 128;
@@ -37,11 +37,7 @@ export interface TextParts {
   readonly test: HeldOut;
 }
 
-export async function prepareText(
-  options: TrainOptions,
-  files: Files,
-  from?: Checkpoint,
-): Promise<TextSetup> {
+export async function prepareText(options: TrainOptions, files: Files, from?: Start): Promise<TextSetup> {
   const model = from ? resumed(from, options) : await started(options, files);
   const { tokenizer, config } = model;
   const { data, valid, rowTokens } = options;
@@ -115,7 +111,7 @@ export function heldOut(windows: Windows, from: number, to: number, tokenizer: T
   return { rows, bytesPerToken: bytes / tokens.length };
 }
 
-function resumed(from: Checkpoint, options: TrainOptions): OpenModel {
+function resumed(from: Start, options: TrainOptions): OpenModel {
   const { arm, step } = from.trainer;
   return openModel(from, `${armFolder(options.out, arm, options)}/checkpoints/${step}`, 'as they are');
 }

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeFiles } from '../../src/platform/files.ts';
-import { courseOf } from '../../src/train/course.ts';
+import { Course } from '../../src/train/course.ts';
 import { parseMetrics } from '../../src/train/metrics.ts';
 import { prepare } from '../../src/train/prepare.ts';
 import { optionsFromJson } from '../../src/train/settings.ts';
@@ -36,10 +36,9 @@ export async function stepLosses(
     record.kind === 'step' ? [record.loss] : [],
   );
   // What the run read, asked for again: row i is a function of seed and i.
-  const course = courseOf('lm', await prepare(options, nodeFiles), options);
-  const batches = ours.map((_, step) =>
-    Array.from({ length: options.batch }, (_, i) => course.row(step * options.batch + i, 0).tokens),
-  );
+  const setup = await prepare(options, nodeFiles);
+  const course = new Course({ mode: 'lm', samples: null }, setup, options);
+  const batches = ours.map((_, step) => course.rows(step * options.batch, 0).map(({ tokens }) => tokens));
   const folder = mkdtempSync(join(tmpdir(), 'mentalese-lm-'));
   try {
     const [given, losses] = [join(folder, 'batches.json'), join(folder, 'losses.json')];

@@ -7,7 +7,7 @@ import type { Arm } from '../../src/train/arm.ts';
 import { armModel } from '../../src/train/arm-model.ts';
 import { armModes } from '../../src/train/arms.ts';
 import type { Checkpoint } from '../../src/train/checkpoint.ts';
-import { courseOf } from '../../src/train/course.ts';
+import { Course } from '../../src/train/course.ts';
 import { learningRate } from '../../src/train/optimizer.ts';
 import type { TrainOptions } from '../../src/train/option-table.ts';
 import type { Setup } from '../../src/train/prepare.ts';
@@ -21,7 +21,7 @@ export function stageOf(
   setup: Setup,
   from: Checkpoint | undefined,
 ): number {
-  const last = courseOf(mode, setup, options).lastStage;
+  const last = new Course({ mode, samples: null }, setup, options).last;
   const stage = wanted ?? (from?.trainer.arm === mode ? from.trainer.stage : last);
   if (stage > last)
     throw new UserError(
@@ -52,17 +52,14 @@ export function stepper(
   setup: Setup,
   from: Checkpoint | undefined,
 ): Stepper {
-  const course = courseOf(mode, setup, options);
+  const course = new Course({ mode, samples: null }, setup, options);
   const learner = new Learner(armModel(gpu, mode, setup, options, from), {
     ...options,
     window: options.bptt,
     padId: setup.tokenizer.pad,
   });
   return {
-    batches: count =>
-      Array.from({ length: count }, (_, k) =>
-        Array.from({ length: options.batch }, (_, i) => course.row(k * options.batch + i, stage)),
-      ),
+    batches: count => Array.from({ length: count }, (_, k) => course.rows(k * options.batch, stage)),
     step(rows) {
       const lr = learningRate(0, learner.optimizer.steps, options, null);
       const { losses, clip, tokens } = learner.step(rows, lr);
@@ -82,7 +79,7 @@ export function titleOf(
 ): string {
   const on = options.data ?? options.task;
   const { layers, width } = setup.config;
-  const last = courseOf(mode, setup, options).lastStage;
+  const last = new Course({ mode, samples: null }, setup, options).last;
   const at = `stage ${stage} of ${last}`;
   const what = mode === 'coconut' ? at : last > 0 ? `${mode}, ${at}` : mode;
   return [
