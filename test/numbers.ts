@@ -12,15 +12,4 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** max |a - b| / max |b|: the relative error by which device and reference are compared; NaN counts as infinite. */
-export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) throw new Error(`${a.length} values against ${b.length}`);
-  let difference = 0;
-  let largest = 0;
-  for (let i = 0; i < a.length; i++) {
-    const d = Math.abs(a[i]! - b[i]!);
-    difference = Math.max(difference, Number.isNaN(d) ? Infinity : d);
-    largest = Math.max(largest, Math.abs(b[i]!));
-  }
-  return difference === 0 ? 0 : difference / Math.max(largest, 1e-30);
-}
+export { relativeError } from '../src/eval/parity.ts';

@@ -1,9 +1,11 @@
-// Reads the batches of the parity check. Knows the JSON form (rows by batch, as PyTorch keeps them); knows no device.
+// Reads the batches of the parity check, and compares gradients with expected ones. Knows the JSON form (rows by batch,
+// as PyTorch keeps them); knows no device.
 import { type Batch, UNLABELLED } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { isObject, parseJson } from '../json.ts';
-import type { ModelConfig } from '../model/config.ts';
+import { elements, type ModelConfig, parameterShapes } from '../model/config.ts';
 import { checkBatch, type Window } from '../model/latent.ts';
+import type { FileTensor, SafetensorsFile, StoredTensor } from '../model/safetensors.ts';
 
 const KEYS = ['input_ids', 'labels', 'attention_mask', 'position_ids'] as const;
 
@@ -76,6 +78,54 @@ export function checkFits(batch: Batch, config: ModelConfig, window: Window, fil
   } catch (error) {
     throw error instanceof UserError ? new UserError(`${file}: ${error.message}`) : error;
   }
+}
+
+/** The tensors `loss` and `grad.<parameter>`, of the model's shapes. Throws UserError naming `file` where one is missing. */
+export function expectTensors(
+  { tensors }: SafetensorsFile<FileTensor>,
+  config: ModelConfig,
+  file: string,
+): ReadonlyMap<string, FileTensor> {
+  const wanted = [
+    ['loss', [1]] as const,
+    ...parameterShapes(config).map(([name, shape]) => [`grad.${name}`, shape] as const),
+  ];
+  for (const [name, shape] of wanted) {
+    const tensor = tensors.get(name);
+    if (!tensor) throw new UserError(`${file}: has no tensor ${name}`);
+    if (elements(tensor.shape) !== elements(shape))
+      throw new UserError(`${file}: ${name} has shape [${tensor.shape}], expected [${shape}]`);
+  }
+  return tensors;
+}
+
+/**
+ * The largest max |actual - expected| / max |expected| of a tensor, and the tensor's name; NaN counts as infinite.
+ * Expected tensors are read one at a time.
+ */
+export async function worstError(
+  actual: Iterable<readonly [string, StoredTensor]>,
+  expected: ReadonlyMap<string, FileTensor>,
+): Promise<{ readonly error: number; readonly name: string }> {
+  let worst = { error: 0, name: 'none' };
+  for (const [name, { data }] of actual) {
+    const error = relativeError(data as Float32Array, (await expected.get(name)!.read()) as Float32Array);
+    if (error > worst.error) worst = { error, name };
+  }
+  return worst;
+}
+
+/** max |a - b| / max |b|, by which device and reference are compared; NaN counts as infinite. */
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) throw new Error(`${a.length} values against ${b.length}`);
+  let difference = 0;
+  let largest = 0;
+  for (let i = 0; i < a.length; i++) {
+    const d = Math.abs(a[i]! - b[i]!);
+    difference = Math.max(difference, Number.isNaN(d) ? Infinity : d);
+    largest = Math.max(largest, Math.abs(b[i]!));
+  }
+  return difference === 0 ? 0 : difference / Math.max(largest, 1e-30);
 }
 
 function matrix(value: unknown, where: string): number[][] {

@@ -209,6 +209,31 @@ describe('tools/parity.ts', () => {
     expect(values).toEqual(await runFixture(fixture, 2));
   });
 
+  const compared = (fixture: Fixture, expected: string) =>
+    spawnSync(
+      process.execPath,
+      [
+        join(root, 'tools', 'parity.ts'),
+        ...['--model', fixture.model, '--batch', fixture.batch, '--bptt', '2', '--expect', expected],
+      ],
+      { cwd: root, encoding: 'utf8' },
+    );
+
+  test('compares with what is expected, and says what is worst', () => {
+    const fixture = named('single/five');
+    const good = compared(fixture, fixture.expected.get('2')!);
+    expect(good.status, good.stderr).toBe(0);
+    expect(good.stdout).toMatch(/worst relative error [\d.]+e-[567], of grad\./);
+    expect(good.stdout).toMatch(/ at most on the device/);
+    const otherWindow = compared(fixture, fixture.expected.get('full')!);
+    expect(otherWindow.status).toBe(1);
+    expect(otherWindow.stderr).toMatch(
+      /^error: .*full\.safetensors: worst relative error .* over 0\.0002\n$/,
+    );
+    const otherModel = compared(fixture, named('odd/none').expected.get('full')!);
+    expect(otherModel.stderr).toMatch(/^error: .*: grad\.\S+ has shape \[37,24\], expected \[29,10\]\n$/);
+  });
+
   const out = join(folder, 'refused.safetensors');
   const nowhere = join(folder, 'nowhere.json');
   const mixed = named('odd/mixed');
@@ -218,6 +243,7 @@ describe('tools/parity.ts', () => {
     ['--bptt -3', () => tool(mixed, '-3', out), /--bptt/],
     ['--bptt x', () => tool(mixed, 'x', out), /--bptt/],
     ['--bptt 1.5', () => tool(mixed, '1.5', out), /--bptt/],
+    ['nothing to do', () => compared(mixed, ''), /--expect/],
     ['a missing batch', () => tool(mixed, 'full', out, nowhere), /nowhere\.json/],
   ];
   test.each(refusals)('refuses %s in one line and writes nothing', (_, call, mentions) => {

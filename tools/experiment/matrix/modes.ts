@@ -52,13 +52,14 @@ right once in 7. *Graph*: which of two candidates can the root reach, in 12 node
 guess is right every other time. A mode says what becomes of the written steps, and what takes their place
 (\`node train.ts --help\`).
 
-Fair: for a seed all arms see the same samples in the same order, ${POINTER_SAMPLES.toLocaleString('en')} of the chain; of the graph
-115,200 after 96,000 of pointer chasing on 12 nodes, in the arm's own mode. Model, batch and rate are the same. On the chain a stage ends at 0.9 of 300 unseen samples, and modes without stages train on the same rows
-throughout; the last stage lasts until the samples are used up. On the graph stages have fixed lengths.
+Fair: for a seed all arms see the same samples in the same order, ${POINTER_SAMPLES.toLocaleString('en')} of the chain and 115,200 of the graph.
+Model, batch and rate are the same. On the chain a stage ends at 0.9 of 300 unseen samples, and modes without stages
+train on the same rows throughout; the last stage lasts until the samples are used up. On the graph stages have fixed
+lengths, and for a seed all arms start from one model, which follows pointers on 12 nodes in writing, as the paper's
+arms start from one GPT-2: from nothing, graph search does not begin.
 
-Not fair, whoever it favours: rates and stages were chosen for coconut, none for the others; a step with thoughts takes
-longer than one without, so that equal samples are not equal time; and on the graph the modes that never write a step
-get little out of the pointer chasing that comes first.`,
+Not fair, whoever it favours: rates and stages were chosen for coconut, none for the others; and a step with thoughts
+takes longer than one without, so that equal samples are not equal time.`,
   seeds: 3,
   arms,
   sections: [

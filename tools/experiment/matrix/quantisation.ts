@@ -50,8 +50,8 @@ token (\`token\`): a thought that is one word. Models are trained with it. Besid
 something else is snapped at evaluation only (*snap*), and the loss of snapping one thought is given as the KL divergence
 of what is said next, in nats.
 
-Tasks, samples and stages are those of \`modes\`, the same for all arms; the first model of a graph arm is fed back to
-in the arm's own form.`,
+Tasks, samples and stages are those of \`modes\`, the same for all arms; on the graph all arms of a
+seed start from the same model.`,
   seeds: 3,
   arms,
   sections: [

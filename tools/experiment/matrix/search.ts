@@ -14,7 +14,7 @@ const LARGER: Graph = {
     maxLatentStage: 4,
     stageSteps: [1000, 800, 800, 1000, 1200],
   },
-  first: { preset: 'pointer', nodes: 16, positions: 96, samples: 112_000, stageMaxSteps: 9000 },
+  first: { preset: 'pointer', nodes: 16, positions: 96, stageMaxSteps: 9000 },
   minutes: 4.3,
 };
 
@@ -47,8 +47,8 @@ export const search: Experiment = {
   question: 'Is what the thoughts do a breadth-first search?',
   about: `
 Which of two candidates can the root reach? Graphs of 12 nodes with the target 3 hops away are those of \`modes\`; of 16
-nodes with the target 4 hops away the same table is made, whatever it shows. Every arm follows pointers first and gets
-the same samples as the others of its graph: 115,200 after 96,000, and 153,600 after 112,000.
+nodes with the target 4 hops away the same table is made, whatever it shows. Every arm starts from the model of its seed
+that follows pointers in writing, and gets the same samples as the others of its graph: 115,200 and 153,600.
 
 After k thoughts the model is made to speak, and the probability that it gives to the name of each node is the node's
 value. A breadth-first search would have its values on the *frontier*, the nodes that are one hop further than the

@@ -103,7 +103,7 @@ its length beside that of token embeddings, and its cosine with the embedding of
     },
     {
       title: 'On a graph',
-      text: 'The published form against both changes, pointer chasing first, each in its own form (see `modes`).',
+      text: 'The published form against both changes; each starts from a model that follows pointers in writing (see `modes`), of its own initial scale.',
       arms: of('graph'),
       figures: [exactMatch, samplesTo(0.9), samplesTo(0.97)],
       plots: [{ kind: 'bars', name: 'graph', title: 'Exact match on 500 unseen graphs', figure: exactMatch }],
