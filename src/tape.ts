@@ -70,6 +70,18 @@ interface Node {
   release(): void;
 }
 
+/** Recomputed work: in the backward pass what it records when it runs again takes its place. */
+interface Piece {
+  readonly output: Tensor;
+  readonly path: Path | undefined;
+  again(): Tensor;
+}
+
+/** Something to be done when the backward pass comes by. */
+interface Moment {
+  reached(): void;
+}
+
 /** A gradient of an intermediate. Several tensors may have it in common, until one of them gets more added. */
 interface Gradient {
   readonly tensor: Tensor;
@@ -81,7 +93,7 @@ interface Gradient {
 export class Tape {
   readonly gpu: Gpu;
   readonly #leaves = new Map<Tensor, Leaf>();
-  #nodes: Node[] = [];
+  #nodes: (Node | Piece | Moment)[] = [];
   /** Results whose gradient is wanted, and where it is to lie, if the caller said so. */
   #tracked = new Map<Tensor, Tensor | undefined>();
   #recording = true;
@@ -195,33 +207,24 @@ export class Tape {
   }
 
   /**
-   * Checkpointing: runs `work` on `inputs` without keeping its intermediates, and runs it once more in the
-   * backward pass. `work` must give the same values both times.
+   * Checkpointing: runs `work` without keeping its intermediates, and once more in the backward pass. What it records
+   * there takes its place in the recording, so that gradients are those of work that was kept, bit for bit. `work` must
+   * give the same values both times, and nothing that it makes but its result may be used outside; the second time,
+   * told by `again`, the result's values are not read.
    */
-  recompute(work: (tape: Tape, inputs: readonly Tensor[]) => Tensor, inputs: readonly Tensor[]): Tensor {
-    if (!this.#recording) return this.tidy(() => work(this, inputs));
-    const recordedConstants = this.#constants.length;
-    const output = this.noGrad(() => work(this, inputs));
-    this.#constants.length = recordedConstants;
-    const inner = [...new Set([...inputs, ...this.#leaves.keys()])];
-    this.#record({
-      output,
-      inputs: inner,
-      sideEffect: true,
-      passes: inner.map(() => false),
-      sums: inner.map(() => false),
-      path: this.gpu.profiler?.path,
-      backward: (dOutput, slots) => {
-        const tape = new Tape(this.gpu);
-        for (const [i, slot] of slots.entries())
-          if (slot) tape.#leaves.set(inner[i]!, { gradient: slot.tensor, written: slot.beta === 1 });
-        const again = work(tape, inputs);
-        tape.backward(again, dOutput);
-        again.free();
-      },
-      release: () => {},
-    });
+  recompute(work: (again: boolean) => Tensor): Tensor {
+    if (!this.#recording) return this.tidy(() => work(false));
+    const output = this.noGrad(() => work(false));
+    // Work that hands on what others made has nothing to compute again.
+    if (this.#wants(output)) return output;
+    this.#nodes.push({ output, path: this.gpu.profiler?.path, again: () => work(true) });
+    this.#tracked.set(output, undefined);
     return output;
+  }
+
+  /** Calls `work` in the backward pass, when all that is recorded after this has run backward. */
+  whenReached(work: () => void): void {
+    if (this.#recording) this.#nodes.push({ reached: work });
   }
 
   /**
@@ -235,13 +238,7 @@ export class Tape {
     gradients.set(output, first);
     const leaf = this.#leafSlot(output);
     if (leaf) copy(first.tensor, leaf.tensor, leaf.beta);
-    for (const node of this.#nodes.toReversed()) {
-      const { profiler } = this.gpu;
-      if (profiler?.enabled && node.path) profiler.resume(node.path, () => this.#visit(node, gradients));
-      else this.#visit(node, gradients);
-      node.release();
-      if (node.output !== output) node.output.free();
-    }
+    this.#walk(this.#nodes, gradients, output);
     const unused = gradients.get(output);
     if (unused) leave(unused);
     for (const leaf of this.#leaves.values()) {
@@ -254,7 +251,8 @@ export class Tape {
   /** Frees everything recorded without going backward; `keep` becomes the caller's. */
   discard(...keep: readonly Tensor[]): void {
     for (const node of this.#nodes) {
-      node.release();
+      if ('reached' in node) continue;
+      if ('release' in node) node.release();
       if (!keep.includes(node.output)) node.output.free();
     }
     this.#forget(...keep);
@@ -276,6 +274,37 @@ export class Tape {
   #record(node: Node, place?: Tensor): void {
     this.#nodes.push(node);
     this.#tracked.set(node.output, place);
+  }
+
+  /** Visits nodes last to first, and frees their outputs but `keep`. */
+  #walk(nodes: readonly (Node | Piece | Moment)[], gradients: Map<Tensor, Gradient>, keep?: Tensor): void {
+    const { profiler } = this.gpu;
+    for (const node of nodes.toReversed()) {
+      if ('reached' in node) {
+        node.reached();
+        continue;
+      }
+      const visit = (): void =>
+        'again' in node ? this.#repeat(node, gradients) : this.#visit(node, gradients);
+      if (profiler?.enabled && node.path) profiler.resume(node.path, visit);
+      else visit();
+      if ('release' in node) node.release();
+      if (node.output !== keep) node.output.free();
+    }
+  }
+
+  /** Runs a piece again, recorded, and visits what it recorded in its place. */
+  #repeat({ output, again }: Piece, gradients: Map<Tensor, Gradient>): void {
+    const before = this.#nodes;
+    this.#nodes = [];
+    const result = again();
+    const nodes = this.#nodes;
+    this.#nodes = before;
+    const gradient = gradients.get(output);
+    gradients.delete(output);
+    if (gradient && this.#wants(result)) gradients.set(result, gradient);
+    else if (gradient) leave(gradient);
+    this.#walk(nodes, gradients);
   }
 
   /** Passes on the gradient of a node's output, if there is any. */

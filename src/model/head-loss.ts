@@ -41,25 +41,26 @@ export function headLoss(
   if (parts.length === 0) throw new Error('head loss: no row is labelled');
   return parts
     .map(part => {
-      const loss = partLoss(model, part, h.shape[0]!, scale, own);
-      return parts.length === 1 ? loss(tape, [h]) : tape.recompute(loss, [h]);
+      const loss = partLoss(tape, model, h, part, scale, own);
+      return parts.length === 1 ? loss(true) : tape.recompute(loss);
     })
     .reduce((a, b) => tape.apply(add, { a, b }, undefined));
 }
 
-/** The loss of some labelled rows of an h of `rows` rows, as work that may be done twice. */
+/** The loss of some labelled rows, as work that may be done twice: only the second time its gradient is wanted too. */
 function partLoss(
+  tape: Tape,
   model: Gpt,
+  h: Tensor,
   labelled: readonly Labelled[],
-  rows: number,
   scale: number,
   own: (tensor: Tensor) => Tensor,
-): (tape: Tape, inputs: readonly Tensor[]) => Tensor {
-  const { gpu } = model.parameters;
+): (gradient: boolean) => Tensor {
+  const { gpu } = tape;
   const picked = gatherAttrs(
     gpu,
     Uint32Array.from(labelled, ({ row }) => row),
-    rows,
+    h.shape[0]!,
   );
   own(picked.index);
   own(picked.inverse);
@@ -70,8 +71,8 @@ function partLoss(
       [labelled.length],
     ),
   );
-  return (tape, [h]) => {
-    const logits = model.logits(tape, tape.apply(gatherRows, { x: h! }, picked));
-    return tape.apply(crossEntropy, { logits }, { targets, scale });
+  return gradient => {
+    const logits = model.logits(tape, tape.apply(gatherRows, { x: h }, picked));
+    return tape.apply(crossEntropy, { logits }, { targets, scale, gradient });
   };
 }

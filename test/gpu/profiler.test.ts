@@ -95,9 +95,8 @@ timed('scopes', () => {
     const tape = new Tape(gpu);
     tape.watch(x, dx);
     const lines = await filed(() => {
-      const block = (inner: Tape, [input]: readonly Tensor[]): Tensor =>
-        inner.apply(gelu, { x: input! }, undefined);
-      const output = gpu.scope('forward', () => gpu.scope('block 0', () => tape.recompute(block, [x])));
+      const block = (): Tensor => tape.apply(gelu, { x }, undefined);
+      const output = gpu.scope('forward', () => gpu.scope('block 0', () => tape.recompute(block)));
       gpu.scope('backward', () => tape.backward(output));
       output.free();
     });
