@@ -170,7 +170,7 @@ withData(
 
 // Flags of the trainer.
 train('--preset unknown', '--preset large', /--preset must be smoke, .* got "large"/);
-train('--mode unknown', '--mode think', /--mode must be coconut, cot, .* or icot, got "think"/);
+train('--mode unknown', '--mode think', /--mode must be coconut, cot, .* or lm, got "think"/);
 train('unknown flag', '--stepz 4', /unknown flag --stepz; did you mean --steps\?/);
 train('word without flag', 'extra', /unexpected "extra"/);
 train('flag without value', '--steps', /--steps needs a value/);
@@ -386,7 +386,7 @@ tool(
     ['--limit many', /--limit must be a positive integer/],
     ['--latents -1', /--latents must be an integer of at least 0/],
     ['--latents 1000000000', /latents 1000000000: the model has only 24 positions/],
-    ['--mode think', /--mode must be coconut, cot, .* or icot/],
+    ['--mode think', /--mode must be coconut, cot, .* or lm/],
     ['--mode cot --latents 2', /latents 2: a cot model has none/],
     ['--control blank', /--control must be none, no-latent, .* got "blank"/],
     ['--control no-latent:1', /--control must be .* got "no-latent:1"/],
