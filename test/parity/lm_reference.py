@@ -43,6 +43,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--dtype", default="F64", choices=["F32", "F64"])
     args = parser.parse_args()
+    torch.set_num_threads(1)
     read = lambda path: json.load(open(path))
     config = read(os.path.join(args.model, "config.json"))
     options = read(os.path.join(args.model, "trainer.json"))["options"]
