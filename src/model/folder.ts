@@ -34,12 +34,19 @@ export type ModelSource = WeightsSource;
  * or F64, which become float32. Nothing is ever fetched from elsewhere. Every fault is a UserError naming the file.
  */
 export async function readModel(source: ModelSource, dir: string): Promise<ModelFiles> {
+  const { config, tokenizer } = await readDescription(source, dir);
+  return { config, tokenizer, weights: await readWeights(source, dir, config) };
+}
+
+/** The same without the weights. */
+export async function readDescription(
+  source: ModelSource,
+  dir: string,
+): Promise<Omit<ModelFiles, 'weights'>> {
   const path = `${dir}/${MODEL_FILES.config}`;
   await requireFile(source, path, 'the config of a GPT-2');
   const config = parseConfig(await source.readText(path), path);
-  const tokenizer = await readTokenizer(source, dir);
-  const weights = await readWeights(source, dir, config);
-  return { config, weights, tokenizer };
+  return { config, tokenizer: await readTokenizer(source, dir) };
 }
 
 /** The text of tokenizer.json, or what GPT-2's older two files say. */

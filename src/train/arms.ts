@@ -31,12 +31,17 @@ export function armFolder(out: string, mode: Mode, options: TrainOptions): strin
 
 /** The newest checkpoint of the run in `dir`: of its latest arm. Throws UserError where there is none. */
 export async function newestCheckpoint(dir: string, files: Files): Promise<Checkpoint> {
-  if (!(await files.exists(dir))) throw new UserError(`--resume ${dir}: no such folder`);
+  return readCheckpoint(files, await newestCheckpointFolder(dir, files, '--resume'));
+}
+
+/** Its folder; `flag` is what named the run, for messages. */
+export async function newestCheckpointFolder(dir: string, files: Files, flag: string): Promise<string> {
+  if (!(await files.exists(dir))) throw new UserError(`${flag} ${dir}: no such folder`);
   for (const arm of [...COMPARED.map(mode => `${dir}/${mode}`).reverse(), dir]) {
     const path = (await files.exists(arm)) ? await latestCheckpoint(files, arm) : undefined;
-    if (path !== undefined) return readCheckpoint(files, path);
+    if (path !== undefined) return path;
   }
-  throw new UserError(`--resume ${dir}: holds no checkpoint; start the run again without --resume`);
+  throw new UserError(`${flag} ${dir}: holds no checkpoint; start the run with node train.ts --out ${dir}`);
 }
 
 /** Makes the folder of a new run, with an earlier run's files moved aside into it. Returns where to, if anywhere. */

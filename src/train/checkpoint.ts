@@ -86,16 +86,27 @@ export async function writeCheckpoint(files: Files, runDir: string, checkpoint: 
   await files.writeFolderAtomic(dir, {
     ...modelContents(checkpoint),
     [OPTIMIZER]: safetensorsParts(tensors),
-    [TRAINER]: `${JSON.stringify({ format: FORMAT, ...trainer, options: optionsToJson(trainer.options) }, null, 2)}\n`,
+    [TRAINER]: formatTrainer(trainer),
   });
   return dir;
+}
+
+/** The text of trainer.json. */
+export function formatTrainer(trainer: TrainerState): string {
+  const json = { format: FORMAT, ...trainer, options: optionsToJson(trainer.options) };
+  return `${JSON.stringify(json, null, 2)}\n`;
+}
+
+/** The trainer's state alone, without any tensor. Faults as below. */
+export async function readTrainer(files: Files, dir: string): Promise<TrainerState> {
+  return parseTrainer(await files.readText(`${dir}/${TRAINER}`), `${dir}/${TRAINER}`);
 }
 
 /** Reads what writeCheckpoint wrote. Every fault is a UserError naming the file. */
 export async function readCheckpoint(files: Files, dir: string): Promise<Checkpoint> {
   await requireFolder(files, dir);
   const model = await readModel(files, dir);
-  const trainer = parseTrainer(await files.readText(`${dir}/${TRAINER}`), `${dir}/${TRAINER}`);
+  const trainer = await readTrainer(files, dir);
   const path = `${dir}/${OPTIMIZER}`;
   const { tensors } = await openSafetensors(await files.open(path), path);
   const extra = [...named(tensors, EXTRA)].map(([name, { shape }]): NamedShape => [name, shape]);

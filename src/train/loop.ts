@@ -1,8 +1,6 @@
 // The training loop of one arm: stages, steps, validations, checkpoints. Everything it does follows from its
 // position and the seed, so a resumed arm goes on bit for bit. Knows no platform: files and output are given.
-import type { Row } from '../data/batch.ts';
-import { drawStage, FORMS, type Mode, promptOf, rowOf, withSteps } from '../data/curriculum.ts';
-import { derivedSeed, randomFor } from '../data/random.ts';
+import { FORMS, type Mode, promptOf } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import { UserError } from '../errors.ts';
 import { evaluate } from '../eval/evaluate.ts';
@@ -12,28 +10,18 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { ModelFiles } from '../model/folder.ts';
 import type { Gpt } from '../model/gpt.ts';
 import { read, type Tensor } from '../tensor.ts';
-import { armModel, isSupervised } from './arm-model.ts';
+import { armModel } from './arm-model.ts';
 import { type Checkpoint, writeCheckpoint } from './checkpoint.ts';
+import { advance, Course, nextStage, positionOf, reasoningOf } from './course.ts';
 import { formatRecord, type MetricRecord } from './metrics.ts';
-import { learningRate } from './optimizer.ts';
 import type { TrainOptions } from './option-table.ts';
 import { type Progress, secondsLeft } from './progress.ts';
 import type { ArmResult } from './results.ts';
-import {
-  lastStage,
-  type Position,
-  plannedSteps,
-  START,
-  shareDone,
-  stageEnds,
-  threshold,
-} from './schedule.ts';
+import { type Position, START, shareDone, threshold } from './schedule.ts';
 import type { Setup } from './setup.ts';
 import { Learner, type StepValues } from './step.ts';
 import type { Tuning } from './tuning.ts';
 
-/** Names the stream of stage draws among those of a seed. */
-const STAGE_DRAWS = 4;
 /** Tokens generated from at once in evaluations: enough to fill a device, few enough for its memory. */
 const EVAL_TOKENS = 16_384;
 /** So far below its threshold, an accuracy on a third of the samples will not reach it on all. */
@@ -92,9 +80,8 @@ export async function trainArm(
     learner.optimizer.v.load(from.moments.v);
     learner.optimizer.steps = from.trainer.optimizerStep;
   }
-  const last = lastStage(mode, options, setup.most);
-  const planned = plannedSteps(options, plan.samples);
-  const seed = derivedSeed(options.seed, STAGE_DRAWS);
+  const course = new Course(plan, setup, options);
+  const { last, planned } = course;
 
   let position: Position = from?.trainer ?? START;
   let accuracy = from?.trainer.lastAccuracy ?? null;
@@ -106,10 +93,7 @@ export async function trainArm(
   const log = (record: MetricRecord): Promise<void> => files.append(around.metricsPath, formatRecord(record));
 
   const modelFiles = async (): Promise<ModelFiles> => ({
-    config: {
-      ...model.config,
-      reasoning: { mode, stage: position.stage, ...reasoningOptions(mode, options) },
-    },
+    config: { ...model.config, reasoning: reasoningOf(mode, position.stage, options) },
     weights: await parameters.values(),
     tokenizer: tokenizer.toJson(),
   });
@@ -148,12 +132,6 @@ export async function trainArm(
     return result;
   };
 
-  const rowAt = (sample: Sample, stage: number): Row => {
-    const row = rowOf(sample, tokenizer, mode, stage, curriculum);
-    return isSupervised(mode, options) ? withSteps(row, sample, tokenizer, curriculum) : row;
-  };
-  const batchAt = (samples: number, stage: number): Row[] =>
-    Array.from({ length: options.batch }, (_, i) => rowAt(setup.train.at(samples + i), stage));
   const stepTimes: number[] = [];
   let peakBytes = 0;
   let since = { time: performance.now(), flops: gpu.counts.flops, tokens: 0, steps: 0 };
@@ -201,17 +179,14 @@ export async function trainArm(
     restartClock();
   };
 
-  const armEnds = (validated: number | null): boolean =>
-    (planned !== null && position.step >= planned) ||
-    (plan.samples === null && position.stage >= last && stageEnds(position, last, options, validated));
   // A run killed between an arm's last checkpoint and its evaluation comes back to an arm that has ended.
-  let ended = from !== undefined && armEnds(accuracy);
+  let ended = from !== undefined && course.ends(position, accuracy);
   // Every stage's kernels are compiled before the first step: a stage that compiled its own as it begins would stop
   // the run there and leave it with more memory than it had.
   const rehearse = async (): Promise<void> => {
     for (let stage = 0; stage <= last; stage++) {
       tuning.weigh(1 / (last + 1));
-      learner.rehearse(batchAt(position.samples, stage));
+      learner.rehearse(course.rows(position.samples, stage));
       tuning.weigh(1 / (last + 1) / options.stageCheckEvery);
       await measure(valid.slice(0, first), stage);
     }
@@ -230,9 +205,7 @@ export async function trainArm(
   } else if (!ended) await rehearse();
   restartClock();
   while (!ended) {
-    const stage = drawStage(randomFor(seed, position.step), position.stage, options.uniformProb);
-    const rows = batchAt(position.samples, stage);
-    const lr = learningRate(position.step, learner.optimizer.steps, options, planned);
+    const { rows, lr } = course.step(position, learner.optimizer.steps);
     gpu.pool.resetPeak();
     const values = learner.step(rows, lr);
     peakBytes = Math.max(peakBytes, gpu.pool.memory.peak);
@@ -249,9 +222,9 @@ export async function trainArm(
       restartClock();
     }
     const validated = check ? accuracy : null;
-    ended = armEnds(validated);
-    if (!ended && position.stage < last && stageEnds(position, last, options, validated)) {
-      position = { ...position, stage: position.stage + 1, stageStep: 0 };
+    ended = course.ends(position, validated);
+    if (!ended && course.stageEnds(position, validated)) {
+      position = nextStage(position);
       accuracy = null;
       stepTimes.length = 0; // A step's time is that of the last stage, with all its latents.
       if (options.resetOptimizer) learner.optimizer.reset();
@@ -282,20 +255,6 @@ export async function trainArm(
 /** Rows evaluated at once for rows of up to `positions` tokens. */
 export function evalBatch(positions: number): number {
   return Math.min(512, Math.max(8, Math.floor(EVAL_TOKENS / positions)));
-}
-
-function reasoningOptions(mode: Mode, options: TrainOptions) {
-  const { latentsPerStep, maxLatentStage, padLatents, endMarker, icotTokens } = options;
-  const common = { latentsPerStep, maxLatentStage, padLatents, endMarker };
-  return FORMS[mode].written === 'fewer tokens' ? { ...common, icotTokens } : common;
-}
-
-function advance({ step, samples, stage, stageStep }: Position, batch: number): Position {
-  return { step: step + 1, samples: samples + batch, stage, stageStep: stageStep + 1 };
-}
-
-function positionOf({ step, stage, samples }: Position): Pick<Position, 'step' | 'stage' | 'samples'> {
-  return { step, stage, samples };
 }
 
 async function readValues(values: StepValues): Promise<[loss: number, gradNorm: number]> {

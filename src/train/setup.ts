@@ -12,7 +12,7 @@ import { type OpenModel, openModel } from '../eval/open.ts';
 import type { Files } from '../files.ts';
 import { show } from '../json.ts';
 import { bridgeShapes, type ModelConfig, parameterCount } from '../model/config.ts';
-import { type ParameterValues, readModel } from '../model/folder.ts';
+import { type ModelFiles, type ParameterValues, readModel } from '../model/folder.ts';
 import { initialWeights, withBridge } from '../model/init.ts';
 import { PUBLISHED, type Recurrence } from '../model/recurrence.ts';
 import { armFolder, armModes } from './arms.ts';
@@ -40,11 +40,14 @@ export interface Setup {
   readonly longestStep: number;
 }
 
+/** What of a checkpoint a run begins with. */
+export type Start = Pick<Checkpoint, keyof ModelFiles | 'trainer'>;
+
 /**
  * Reads or generates everything; a run that goes on `from` a checkpoint has its model from there. Every fault in a
  * file is a UserError of one line that names it.
  */
-export async function prepare(options: TrainOptions, files: Files, from?: Checkpoint): Promise<Setup> {
+export async function prepare(options: TrainOptions, files: Files, from?: Start): Promise<Setup> {
   const { train, valid, test, known } = await samplesOf(options, files);
   const curriculum: CurriculumOptions = options;
   const { tokenizer, config, weights } = from
@@ -128,7 +131,7 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
 }
 
 /** The run's own model. Arms still to come begin where the first did: at the weights of its checkpoint 0. */
-async function resumed(from: Checkpoint, options: TrainOptions, files: Files): Promise<OpenModel> {
+async function resumed(from: Start, options: TrainOptions, files: Files): Promise<OpenModel> {
   const { arm, step } = from.trainer;
   const dir = `${armFolder(options.out, arm, options)}/checkpoints/${step}`;
   const opened = openModel(from, dir);

@@ -94,29 +94,37 @@ export class Learner {
     });
   }
 
-  /**
-   * A finite window speaks of the last passes over latents, so rows with more of them than it spans go by the number of
-   * their latents; to all others it is a full one, and they run together.
-   */
   #microBatches(rows: readonly Row[]): (readonly Row[])[] {
     const { window, microBatch } = this.#options;
-    const spanned = (row: Row): boolean =>
-      window === 'full' || latentPasses(this.#schedule, row.latents) <= window;
-    const within = rows.filter(spanned);
-    const beyond = groupByLatents(rows.filter(row => !spanned(row))).map(group => group.rows);
-    const groups = within.length > 0 ? [within, ...beyond] : beyond;
     const { gpu, config } = this.model.parameters;
     // First latents share a column, so a batch is as long as the longest part before them and the longest after.
     const lead = rows.map(row => Math.max(0, row.latentStart));
     const columns = Math.max(...lead) + Math.max(...rows.map((row, i) => row.tokens.length - lead[i]!));
     const size = Math.min(microBatch === 'all' ? rows.length : microBatch, rowsThatFit(gpu, config, columns));
-    return groups.flatMap(group =>
-      Array.from({ length: Math.ceil(group.length / size) }, (_, i) => group.slice(i * size, (i + 1) * size)),
-    );
+    return microBatches(rows, window, this.#schedule, size);
   }
 }
 
+/**
+ * Rows that may run at once, `size` at most. A finite window speaks of the last passes over latents, so rows with more of
+ * them than it spans go by the number of their latents; to all others it is a full one, and they run together.
+ */
+export function microBatches(
+  rows: readonly Row[],
+  window: Window,
+  schedule: Schedule,
+  size: number,
+): (readonly Row[])[] {
+  const spanned = (row: Row): boolean => window === 'full' || latentPasses(schedule, row.latents) <= window;
+  const within = rows.filter(spanned);
+  const beyond = groupByLatents(rows.filter(row => !spanned(row))).map(group => group.rows);
+  const groups = within.length > 0 ? [within, ...beyond] : beyond;
+  return groups.flatMap(group =>
+    Array.from({ length: Math.ceil(group.length / size) }, (_, i) => group.slice(i * size, (i + 1) * size)),
+  );
+}
+
 /** Labels that count: that of the first column has no column before it to be predicted at. */
-function labelCount({ labels }: Row): number {
+export function labelCount({ labels }: Row): number {
   return labels.slice(1).filter(label => label !== UNLABELLED).length;
 }
