@@ -22,11 +22,11 @@ export interface RowState {
   readonly B: number;
 }
 
-/** Stores for `columns` columns of B rows. `first` stays the caller's. */
-export function rowState(config: ModelConfig, first: Tensor, columns: number): RowState {
+/** Stores for `columns` columns of B rows, the first `apart` as `StoreSize` says. `first` stays the caller's. */
+export function rowState(config: ModelConfig, first: Tensor, columns: number, apart = 0): RowState {
   const { gpu, size: B } = first;
   const stores = Array.from({ length: config.layers }, () =>
-    KvStore.create(gpu, { columns, B, C: config.width }),
+    KvStore.create(gpu, { columns, B, C: config.width, apart }),
   );
   return { stores, first, B };
 }
@@ -41,6 +41,23 @@ export function freeRowState(state: RowState): void {
  */
 export function rowsThatFit(gpu: Gpu, { width, inner }: ModelConfig, columns: number): number {
   return Math.max(1, Math.floor(gpu.limits.maxBinding / (4 * columns * Math.max(3 * width, inner))));
+}
+
+/** Which columns a forward pass runs, and what becomes of them. */
+export interface ForwardOptions {
+  /** The first column. */
+  readonly t0: number;
+  /** The first column whose hidden state is wanted, t0 by default: those before it serve only as keys and values. */
+  readonly from?: number;
+  /** Where parameter gradients are left; by default they are computed at once. */
+  readonly late?: LatePass | undefined;
+  /**
+   * Columns from here on are run again by the next pass, which begins here; by default there are none, or nothing is
+   * recorded.
+   */
+  readonly settled?: number | undefined;
+  /** Of each block only the input is kept: it runs again in the backward pass. Not with `settled`. */
+  readonly recompute?: boolean;
 }
 
 export class Gpt {
@@ -59,27 +76,24 @@ export class Gpt {
 
   /**
    * Runs all blocks and the final LayerNorm over columns [t0, t0 + rows/B). x [Tp·B, C] are input embeddings,
-   * positions included. Returns the last hidden states of columns from `from` on, [(t0+Tp-from)·B, C]: those
-   * before it serve only as keys and values, so the last block's output is not computed for them. With `late`,
-   * parameter gradients are left there. Columns from `settled` on are run again by the next pass, which begins there;
-   * by default there are none, or nothing is recorded.
+   * positions included. Returns the last hidden states of columns from `from` on, [(t0+Tp-from)·B, C]; of those before
+   * it the last block's output is not computed.
    */
-  forward(
-    tape: Tape,
-    x: Tensor,
-    state: RowState,
-    t0: number,
-    from = t0,
-    late?: LatePass,
-    settled?: number,
-  ): Tensor {
+  forward(tape: Tape, x: Tensor, state: RowState, options: ForwardOptions): Tensor {
     let h = x;
-    const columns = { t0, settled };
+    const { t0, from = t0, late, recompute = false } = options;
     for (let layer = 0; layer < this.config.layers; layer++) {
       const skip = layer === this.config.layers - 1 ? (from - t0) * state.B : 0;
       const input = h;
-      const block = () => this.#block(tape, layer, input, state, columns, skip, late);
-      h = tape.gpu.scope(`block ${layer}`, () => tape.tidy(block));
+      const store = state.stores[layer]!;
+      const block = (again = false): Tensor => {
+        // The first pass is the last to run backward, and its keys and values the last to be needed.
+        if (again && t0 === 0) tape.whenReached(() => store.free());
+        return this.#block(tape, layer, input, state, options, { skip, unread: again });
+      };
+      h = tape.gpu.scope(`block ${layer}`, () => (recompute ? tape.recompute(block) : tape.tidy(block)));
+      // A row of one pass makes its keys and values again too.
+      if (recompute && x.shape[0] === store.columns * state.B) store.free();
     }
     return this.#norm(tape, h, 'ln_f', late);
   }
@@ -99,9 +113,8 @@ export class Gpt {
     layer: number,
     x: Tensor,
     state: RowState,
-    { t0, settled }: { readonly t0: number; readonly settled: number | undefined },
-    skip: number,
-    late: LatePass | undefined,
+    { t0, settled, late }: ForwardOptions,
+    { skip, unread }: { readonly skip: number; readonly unread: boolean },
   ): Tensor {
     const name = `h.${layer}`;
     const maps = late && {
@@ -149,7 +162,7 @@ export class Gpt {
     const { w: w2, b: b2 } = this.#map(`${name}.mlp.c_proj`);
     const inner = this.#norm(tape, afterAttention, `${name}.ln_2`, late, place(maps?.first, 'x', left));
     const inputs = { x: inner, w1, b1, w2, b2, residual: afterAttention };
-    return tape.apply(mlp, inputs, { late: maps }, place(maps?.second, 'dy', left));
+    return tape.apply(mlp, inputs, { late: maps, unread }, place(maps?.second, 'dy', left));
   }
 
   #norm(tape: Tape, x: Tensor, name: string, late: LatePass | undefined, out?: Tensor): Tensor {

@@ -13,6 +13,8 @@ import type { ModelConfig } from './config.ts';
 export interface PassColumns {
   readonly all: number;
   readonly read: number;
+  /** Its linear maps' gradients are computed as it runs backward, apart from those of other passes. */
+  readonly apart: boolean;
 }
 
 /** Where one pass leaves what the parameter gradients need. */
@@ -26,13 +28,14 @@ export interface LatePass {
 interface LateMap {
   readonly store: LateGradients;
   /** Which of a pass's columns it sees. */
-  readonly of: keyof PassColumns;
+  readonly of: Columns;
 }
+
+type Columns = 'all' | 'read';
 
 /**
  * The stores of a row's passes. A row of one pass has no use for them: its gradients are computed at once. So are those
- * of the linear maps in the first pass, the question: its rows are many enough for products of their own, and to keep
- * its output gradients would take a fifth to a third more memory at the peak.
+ * of the linear maps in passes that stay apart.
  */
 export class LateRow {
   readonly #maps = new Map<string, LateMap>();
@@ -52,10 +55,11 @@ export class LateRow {
     this.#passes = passes;
     this.#B = B;
     const all = passes.length;
-    const map = (name: string, of: keyof PassColumns, K: number, N: number): void => {
-      this.#maps.set(name, { store: new LateGradients(gpu, this.#rows(of, 1, all), { K, N }), of });
+    const map = (name: string, of: Columns, K: number, N: number): void => {
+      const rows = this.#rows(of, 0, all, false);
+      this.#maps.set(name, { store: new LateGradients(gpu, rows, { K, N }), of });
     };
-    const norm = (name: string, of: keyof PassColumns): void => {
+    const norm = (name: string, of: Columns): void => {
       const blocks = passes.reduce((sum, pass) => sum + layernormBlocks(gpu, B * pass[of], C), 0);
       this.#norms.set(name, new LateSums(gpu, blocks, C));
     };
@@ -80,22 +84,28 @@ export class LateRow {
       embedding: { store: this.#embedding, at: this.#rows('all', 0, index) },
       map: name => {
         const { store, of } = this.#maps.get(name)!;
-        const keeps = index > 0 && this.#passes[index]![of] > 0;
-        return keeps ? { store, at: this.#rows(of, 1, index) } : undefined;
+        const { apart, [of]: columns } = this.#passes[index]!;
+        return apart || columns === 0 ? undefined : { store, at: this.#rows(of, 0, index, false) };
       },
       norm: name => this.#norms.get(name)!,
     };
   }
 
+  /** Frees what the linear maps kept, when all passes but the first have run backward, the first being apart. */
+  endMaps(): void {
+    for (const { store } of this.#maps.values()) store.end();
+  }
+
   /** Frees what was kept. Call it after the backward. */
   end(): void {
     this.#embedding.end();
-    for (const { store } of this.#maps.values()) store.end();
+    this.endMaps();
     for (const sums of this.#norms.values()) sums.end();
   }
 
-  /** Rows of the passes [from, to). */
-  #rows(of: keyof PassColumns, from: number, to: number): number {
-    return this.#B * this.#passes.slice(from, to).reduce((sum, pass) => sum + pass[of], 0);
+  /** Rows of the passes [from, to), with or without those that stay apart. */
+  #rows(of: Columns, from: number, to: number, withApart = true): number {
+    const passes = this.#passes.slice(from, to).filter(pass => withApart || !pass.apart);
+    return this.#B * passes.reduce((sum, pass) => sum + pass[of], 0);
   }
 }

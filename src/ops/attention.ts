@@ -1,5 +1,6 @@
 // Causal multi-head attention of one pass over columns [t0, t1) of a row, against a K/V store of all columns.
 // Knows the store's layout and which form of the kernels an adapter runs; knows no projections: qkv comes in.
+import { copyRange } from '../flat.ts';
 import type { Gpu, Launch } from '../gpu/gpu.ts';
 import type { Constants } from '../gpu/shader.ts';
 import type { Op } from '../tape.ts';
@@ -32,17 +33,20 @@ export class KvStore {
   #records: Tensor | undefined;
   /** Columns that recorded passes ran and later ones run again. */
   #again = 0;
+  /** Columns of the first pass, whose records are left out until it runs backward. */
+  readonly #apart: number;
   /** As many columns of records are filled, from the end; columns from `earliest` on have run backward. */
   #filled = 0;
   #earliest: number;
 
   /** Room for `columns` columns of `B` rows, keys and values `C` wide. Contents are undefined until appended. */
-  static create(gpu: Gpu, size: { columns: number; B: number; C: number }): KvStore {
+  static create(gpu: Gpu, size: StoreSize): KvStore {
     return new KvStore(gpu, size);
   }
 
-  constructor(gpu: Gpu, { columns, B, C }: { columns: number; B: number; C: number }) {
+  constructor(gpu: Gpu, { columns, B, C, apart = 0 }: StoreSize) {
     this.#gpu = gpu;
+    this.#apart = apart;
     this.columns = columns;
     this.B = B;
     this.C = C;
@@ -84,18 +88,22 @@ export class KvStore {
         `attention: columns [${t0}, ${t1}) run backward after a pass from column ${this.#earliest}; ` +
           'passes run backward last to first, and reset() starts afresh',
       );
-    const end = this.columns + this.#again;
+    // As many rows as passes that are still to come may fill; where the first comes apart, those that it does.
+    const end = t0 < this.#apart ? this.#filled + t1 - from : this.columns + this.#again - this.#apart;
     const ownEnd = end - this.#filled;
-    const size = end * this.B * (2 * this.C + 4 * heads);
-    if (this.#records && this.#records.size !== size) {
-      this.#records.free();
-      this.#records = undefined;
+    const width = this.B * (2 * this.C + 4 * heads);
+    const before = this.#records;
+    if (!before || before.size !== end * width) {
+      this.#records = empty(this.#gpu, [end * this.B, heads, (2 * this.C) / heads + 4]);
+      const kept = t0 < this.#apart ? this.#filled * width : 0;
+      if (before && kept > 0)
+        copyRange(before, before.size - kept, this.#records, end * width - kept, kept);
+      before?.free();
     }
-    this.#records ??= empty(this.#gpu, [end * this.B, heads, (2 * this.C) / heads + 4]);
     this.#filled += t1 - from;
     this.#earliest = t0;
     if (t0 === 0) this.reset();
-    return { records: this.#records, shift: ownEnd - t1, ownEnd, end };
+    return { records: this.#records!, shift: u32(ownEnd - t1), ownEnd, end };
   }
 
   /** Forgets the records, where a step ended without the backward of its first pass. */
@@ -110,6 +118,22 @@ export class KvStore {
     this.#records?.free();
     this.#records = undefined;
   }
+}
+
+export interface StoreSize {
+  readonly columns: number;
+  readonly B: number;
+  readonly C: number;
+  /**
+   * Columns of the first pass, if its records are to have no room before it runs backward itself: less memory until
+   * then, for a copy of those of the other passes. 0, the default: there is room for all from the start.
+   */
+  readonly apart?: number;
+}
+
+/** Kernels add a shift as they do unsigned numbers: one below 0 wraps. */
+function u32(shift: number): number {
+  return shift >>> 0;
 }
 
 /** Where the records of a pass's queries lie: rows of columns, those of later passes after its own. */
@@ -230,7 +254,7 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
       if (d.qkv && again && end > ownEnd) {
         // The columns that no later pass ran again are seen by later queries too.
         const kept = pick(gpu, settled - t0, sizes, 'plain', { ADD: true });
-        const later = { t0, t1: settled, start: settled - 1, B, H, shift: ownEnd - settled + 1, end };
+        const later = { t0, t1: settled, start: settled - 1, B, H, shift: u32(ownEnd - settled + 1), end };
         gpu.run('attention-dkv', seen, later, kept.how);
       }
     }

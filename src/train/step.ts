@@ -17,6 +17,8 @@ export interface StepOptions extends AdamWOptions {
   readonly padId: number;
   /** Weight of the step head's loss; 0, the default: the model has no such head. */
   readonly stepSupervision?: number;
+  /** Blocks of the question and the text run again in the backward pass instead of being kept. */
+  readonly recompute?: boolean;
 }
 
 /** Values of a step that are still on the device: read them when they are needed, then free them. */
@@ -76,7 +78,7 @@ export class Learner {
 
   /** Leaves the gradients of the batch's mean loss in place of those before; returns the losses of its parts. */
   #gradientsOf(rows: readonly Row[]): Tensor[] {
-    const { window, padId, stepSupervision = 0 } = this.#options;
+    const { window, padId, stepSupervision = 0, recompute = false } = this.#options;
     const labels = rows.reduce((sum, row) => sum + labelCount(row), 0);
     const stepTokens = rows.reduce((sum, row) => sum + stepTokenCount(row, this.#schedule), 0);
     const stepScale = stepTokens > 0 ? stepSupervision / stepTokens : 0;
@@ -84,7 +86,7 @@ export class Learner {
     return this.#microBatches(rows).map(part => {
       const batch = collate(part, padId);
       const { gpu } = this.#tape;
-      const wanted = { window, scale: 1 / labels, stepScale };
+      const wanted = { window, scale: 1 / labels, stepScale, recompute };
       const { loss, release } = gpu.scope('forward', () => latentLoss(this.#tape, this.model, batch, wanted));
       gpu.scope('backward', () => {
         this.#tape.backward(loss);
