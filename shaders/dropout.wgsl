@@ -3,7 +3,7 @@
 // kept(m,c) is a function of the row's key, its position t0 + m/B - first[b] (b = m mod B) and c alone: word c mod 2 of
 // threefry(key, (position, c/2)) is at least rate·2^32. So nothing is stored, and no pass or batch changes it.
 // x, residual, y [M, C]. Grid: a thread COLS columns of a row.
-struct Params { M: u32, C: u32, B: u32, t0: u32, site: u32, bound: u32, scale: f32, beta: f32 }
+struct Params { M: u32, C: u32, B: u32, t0: u32, site: u32, bound: u32, scale: f32, beta: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> residual: array<f32>; // any, if not used
 @group(0) @binding(2) var<storage, read> first: array<u32>;    // [B]
@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
         let i = m * p.C + c;
         var value = select(0.0, x[i] * p.scale, words[j] >= p.bound);
         if (RESIDUAL) { value += residual[i]; }
-        if (p.beta != 0.0) { value += y[i]; }
+        if (p.beta != 0u) { value += y[i]; }
         y[i] = value;
       }
     }

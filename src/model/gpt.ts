@@ -2,9 +2,11 @@
 // the K/V store; knows no tokens and no recurrence.
 import type { Gpu } from '../gpu/gpu.ts';
 import { attention, KvStore } from '../ops/attention.ts';
+import { dropout } from '../ops/dropout.ts';
 import type { Late, LateGradients } from '../ops/late.ts';
 import { layernorm } from '../ops/layernorm.ts';
 import { linear } from '../ops/linear.ts';
+import type { Masks } from '../ops/masks.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mlp } from '../ops/mlp.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
@@ -20,15 +22,30 @@ export interface RowState {
   /** u32 [B]: first real column. */
   readonly first: Tensor;
   readonly B: number;
+  /** Dropout while training, with keys for `maskSites` places; undefined: there is none. */
+  readonly masks?: Masks | undefined;
 }
 
-/** Stores for `columns` columns of B rows, the first `apart` as `StoreSize` says. `first` stays the caller's. */
-export function rowState(config: ModelConfig, first: Tensor, columns: number, apart = 0): RowState {
+/** Places of dropout, as in Hugging Face's GPT-2: the sum of the embeddings, and three a block. */
+const SITES = { embedding: 0, weights: 1, attention: 2, mlp: 3, ofBlock: 3 } as const;
+
+/** How many places a model has that dropout needs keys for. */
+export function maskSites({ layers }: ModelConfig): number {
+  return 1 + SITES.ofBlock * layers;
+}
+
+/** Stores for `columns` columns of B rows, the first `apart` as `StoreSize` says. `first` and `masks` stay the caller's. */
+export function rowState(
+  config: ModelConfig,
+  first: Tensor,
+  columns: number,
+  { apart = 0, masks }: { apart?: number; masks?: Masks | undefined } = {},
+): RowState {
   const { gpu, size: B } = first;
   const stores = Array.from({ length: config.layers }, () =>
     KvStore.create(gpu, { columns, B, C: config.width, apart }),
   );
-  return { stores, first, B };
+  return { stores, first, B, masks };
 }
 
 export function freeRowState(state: RowState): void {
@@ -80,8 +97,8 @@ export class Gpt {
    * it the last block's output is not computed.
    */
   forward(tape: Tape, x: Tensor, state: RowState, options: ForwardOptions): Tensor {
-    let h = x;
     const { t0, from = t0, late, recompute = false } = options;
+    let h = dropped(tape, x, undefined, state, SITES.embedding, t0);
     for (let layer = 0; layer < this.config.layers; layer++) {
       const skip = layer === this.config.layers - 1 ? (from - t0) * state.B : 0;
       const input = h;
@@ -138,31 +155,38 @@ export class Gpt {
     const qkvInputs = { x: normed, ...this.#map(`${name}.attn.c_attn`) };
     const qkv = tape.apply(linear, qkvInputs, qkvAttrs, place(maps?.qkv, 'dy', rows));
     const left = rows - skip;
+    const from = t0 + skip / state.B;
+    const site = SITES.ofBlock * layer;
     const attentionAttrs = {
       store,
       t0,
-      from: t0 + skip / state.B,
+      from,
       settled,
       first: state.first,
       heads: this.config.heads,
       out: place(maps?.project, 'x', left),
+      masks: state.masks && { ...state.masks, site: site + SITES.weights },
     };
+    // The maps end with the residual sum, unless dropout comes between.
+    const sum = (of: Tensor): { residual?: Tensor } => (state.masks ? {} : { residual: of });
     const projected = {
       x: tape.apply(attention, { qkv }, attentionAttrs),
       ...this.#map(`${name}.attn.c_proj`),
-      residual,
+      ...sum(residual),
     };
-    const afterAttention = tape.apply(
+    const projection = tape.apply(
       linear,
       projected,
       { late: maps?.project },
       place(maps?.project, 'dy', left),
     );
+    const afterAttention = dropped(tape, projection, residual, state, site + SITES.attention, from);
     const { w: w1, b: b1 } = this.#map(`${name}.mlp.c_fc`);
     const { w: w2, b: b2 } = this.#map(`${name}.mlp.c_proj`);
     const inner = this.#norm(tape, afterAttention, `${name}.ln_2`, late, place(maps?.first, 'x', left));
-    const inputs = { x: inner, w1, b1, w2, b2, residual: afterAttention };
-    return tape.apply(mlp, inputs, { late: maps, unread }, place(maps?.second, 'dy', left));
+    const inputs = { x: inner, w1, b1, w2, b2, ...sum(afterAttention) };
+    const y = tape.apply(mlp, inputs, { late: maps, unread }, place(maps?.second, 'dy', left));
+    return dropped(tape, y, afterAttention, state, site + SITES.mlp, from, unread);
   }
 
   #norm(tape: Tape, x: Tensor, name: string, late: LatePass | undefined, out?: Tensor): Tensor {
@@ -181,6 +205,24 @@ export class Gpt {
 /** Where a pass's inputs of a map, or their output's gradients, are kept; undefined where they go anywhere. */
 function place(late: Late<LateGradients> | undefined, side: 'x' | 'dy', rows: number): Tensor | undefined {
   return late?.store[side].place(late.at, rows);
+}
+
+/**
+ * x after dropout, and the residual sum after that; x itself where there is no dropout, and the sum was made before.
+ * Its first row is one of column t0.
+ */
+function dropped(
+  tape: Tape,
+  x: Tensor,
+  residual: Tensor | undefined,
+  { masks, first }: RowState,
+  site: number,
+  t0: number,
+  unread = false,
+): Tensor {
+  if (!masks) return x;
+  const inputs = residual ? { x, residual } : { x };
+  return tape.apply(dropout, inputs, { masks: { ...masks, site }, first, t0, unread });
 }
 
 function dropRows(tape: Tape, x: Tensor, rows: number): Tensor {

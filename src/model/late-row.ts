@@ -13,8 +13,8 @@ import type { ModelConfig } from './config.ts';
 export interface PassColumns {
   readonly all: number;
   readonly read: number;
-  /** Its linear maps' gradients are computed as it runs backward, apart from those of other passes. */
-  readonly apart: boolean;
+  /** Its blocks run again in the backward pass, so their parameters' gradients are computed at once too. */
+  readonly recompute: boolean;
 }
 
 /** Where one pass leaves what the parameter gradients need. */
@@ -22,7 +22,7 @@ export interface LatePass {
   readonly embedding: Late<LateEmbedding>;
   /** By the parameters' name without `weight` and `bias`; undefined where nothing of this pass is kept. */
   map(name: string): Late<LateGradients> | undefined;
-  norm(name: string): LateSums;
+  norm(name: string): LateSums | undefined;
 }
 
 interface LateMap {
@@ -35,7 +35,9 @@ type Columns = 'all' | 'read';
 
 /**
  * The stores of a row's passes. A row of one pass has no use for them: its gradients are computed at once. So are those
- * of the linear maps in passes that stay apart.
+ * of the linear maps in the first pass, the question: its rows are many enough for products of their own, and to keep
+ * its output gradients would take a fifth to a third more memory at the peak; and all of a pass whose blocks run again,
+ * as what they make is not to be kept.
  */
 export class LateRow {
   readonly #maps = new Map<string, LateMap>();
@@ -56,14 +58,15 @@ export class LateRow {
     this.#B = B;
     const all = passes.length;
     const map = (name: string, of: Columns, K: number, N: number): void => {
-      const rows = this.#rows(of, 0, all, false);
+      const rows = this.#keptRows(of, all);
       this.#maps.set(name, { store: new LateGradients(gpu, rows, { K, N }), of });
     };
     const norm = (name: string, of: Columns): void => {
-      const blocks = passes.reduce((sum, pass) => sum + layernormBlocks(gpu, B * pass[of], C), 0);
+      const kept = passes.filter(pass => !pass.recompute);
+      const blocks = kept.reduce((sum, pass) => sum + layernormBlocks(gpu, B * pass[of], C), 0);
       this.#norms.set(name, new LateSums(gpu, blocks, C));
     };
-    this.#embedding = new LateEmbedding(gpu, this.#rows('all', 0, all), C, plans);
+    this.#embedding = new LateEmbedding(gpu, this.#rows(all), C, plans);
     for (let layer = 0; layer < layers; layer++) {
       const name = `h.${layer}`;
       // In the last block the other columns are keys and values only.
@@ -80,18 +83,19 @@ export class LateRow {
 
   /** The places of pass `index`. */
   pass(index: number): LatePass {
+    const { recompute } = this.#passes[index]!;
     return {
-      embedding: { store: this.#embedding, at: this.#rows('all', 0, index) },
+      embedding: { store: this.#embedding, at: this.#rows(index) },
       map: name => {
         const { store, of } = this.#maps.get(name)!;
-        const { apart, [of]: columns } = this.#passes[index]!;
-        return apart || columns === 0 ? undefined : { store, at: this.#rows(of, 0, index, false) };
+        const keeps = index > 0 && !recompute && this.#passes[index]![of] > 0;
+        return keeps ? { store, at: this.#keptRows(of, index) } : undefined;
       },
-      norm: name => this.#norms.get(name)!,
+      norm: name => (recompute ? undefined : this.#norms.get(name)!),
     };
   }
 
-  /** Frees what the linear maps kept, when all passes but the first have run backward, the first being apart. */
+  /** Frees what the linear maps kept, when all passes but the first, of which they keep nothing, have run backward. */
   endMaps(): void {
     for (const { store } of this.#maps.values()) store.end();
   }
@@ -103,9 +107,14 @@ export class LateRow {
     for (const sums of this.#norms.values()) sums.end();
   }
 
-  /** Rows of the passes [from, to), with or without those that stay apart. */
-  #rows(of: Columns, from: number, to: number, withApart = true): number {
-    const passes = this.#passes.slice(from, to).filter(pass => withApart || !pass.apart);
-    return this.#B * passes.reduce((sum, pass) => sum + pass[of], 0);
+  /** Rows of the passes before `to`. */
+  #rows(to: number): number {
+    return this.#B * this.#passes.slice(0, to).reduce((sum, { all }) => sum + all, 0);
+  }
+
+  /** Rows of those of them that linear maps keep. */
+  #keptRows(of: Columns, to: number): number {
+    const kept = this.#passes.slice(1, to).filter(pass => !pass.recompute);
+    return this.#B * kept.reduce((sum, pass) => sum + pass[of], 0);
   }
 }

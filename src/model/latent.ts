@@ -14,12 +14,13 @@ import {
   freeEmbeddingAttrs,
   freeEmbeddingPlans,
 } from '../ops/embedding.ts';
+import { type MaskedRows, maskKeys } from '../ops/masks.ts';
 import { NONE } from '../ops/scatter.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
 import type { Tape } from '../tape.ts';
 import { empty, type Tensor, upload } from '../tensor.ts';
 import { fedBack } from './feedback.ts';
-import { freeRowState, type Gpt, type RowState, rowState } from './gpt.ts';
+import { freeRowState, type Gpt, maskSites, type RowState, rowState } from './gpt.ts';
 import { headLoss, type Labelled } from './head-loss.ts';
 import { type LatePass, LateRow } from './late-row.ts';
 import { latentPasses, PUBLISHED, type Schedule } from './recurrence.ts';
@@ -106,7 +107,14 @@ export interface LossOptions {
   /** What the sum of the step head's cross-entropy is multiplied by; 0, the default: there is no such loss. */
   readonly stepScale?: number;
   /** Blocks of long passes run again in the backward pass instead of being kept. */
-  readonly recompute?: boolean;
+  readonly recompute?: boolean | undefined;
+  /** Dropout, and what names the batch's rows to it; by default there is none. */
+  readonly dropout?: Dropout | undefined;
+}
+
+/** Rate of the dropout, above 0 and below 1, and the numbers that its masks follow from. */
+export interface Dropout extends MaskedRows {
+  readonly rate: number;
 }
 
 export interface RowOptions {
@@ -118,6 +126,7 @@ export interface RowOptions {
    * later ones write over.
    */
   readonly recompute?: boolean | undefined;
+  readonly dropout?: Dropout | undefined;
 }
 
 /** A pass that is run. */
@@ -154,7 +163,8 @@ export class LatentRow {
   #late: LateRow | undefined;
 
   /** Throws UserError on an id out of range. */
-  constructor(tape: Tape, model: Gpt, batch: Batch, { columns = batch.T, recompute = false }: RowOptions = {}) {
+  constructor(tape: Tape, model: Gpt, batch: Batch, options: RowOptions = {}) {
+    const { columns = batch.T, recompute = false, dropout } = options;
     this.batch = batch;
     this.#recompute = recompute;
     this.#tape = tape;
@@ -163,7 +173,11 @@ export class LatentRow {
     this.#attrs = embeddingAttrs(tape.gpu, this.#ids, batch.positions, tablesOf(model));
     const first = this.own(upload(tape.gpu, batch.first, [batch.B]));
     const question = batch.latentStart < batch.T ? batch.latentStart : 0;
-    this.state = rowState(model.config, first, columns, recompute ? question : 0);
+    const masks = dropout && {
+      rate: dropout.rate,
+      keys: this.own(maskKeys(tape.gpu, dropout, maskSites(model.config))),
+    };
+    this.state = rowState(model.config, first, columns, { apart: recompute ? question : 0, masks });
   }
 
   /** Keeps a tensor until `release`. */
@@ -202,8 +216,7 @@ export class LatentRow {
       const next = plan[i + 1];
       const needed = firstNeeded(pass);
       const from = Math.min(pass.t1 - (next?.fed ?? 0), needed);
-      const recompute =
-        this.#recompute && pass.recorded && pass.t1 - pass.t0 > 1 && pass.settled === pass.t1;
+      const recompute = this.#recompute && pass.recorded && pass.t1 - pass.t0 > 1 && pass.settled === pass.t1;
       // No later column and no label needs a pass of which nothing is read.
       return from < pass.t1
         ? [{ pass, name: passName(plan, i), from, next, labelled: needed < pass.t1, recompute }]
@@ -281,14 +294,11 @@ export class LatentRow {
     );
     if (recorded.length === 1) return;
     const slope = this.#model.config.recurrence?.feedback !== 'token';
-    const columns = recorded.map(({ pass: { t0, t1 }, from, labelled, next, recompute }, i) => {
+    const columns = recorded.map(({ pass: { t0, t1 }, from, labelled, next, recompute }) => {
       // Gradient comes back from labels, and from what is fed back where that depends on the hidden state by a slope.
       const read =
         next !== undefined && next.fed > 0 && (taken || recorded.some(({ pass }) => pass === next));
-      // The first pass, the question, has rows enough for products of its own, and to keep its output gradients would
-      // take a fifth to a third more memory at the peak. What is computed again is not to be kept for others.
-      const apart = i === 0 || recompute;
-      return { all: t1 - t0, read: labelled || (read && slope) ? t1 - from : 0, apart };
+      return { all: t1 - t0, read: labelled || (read && slope) ? t1 - from : 0, recompute };
     });
     this.#late = new LateRow(gpu, this.#model.config, B, columns, this.#plans);
   }
@@ -367,7 +377,10 @@ export function latentLoss(tape: Tape, model: Gpt, batch: Batch, options: LossOp
   const labelled = labelledRows(batch, model.config.vocabSize);
   if (labelled.length === 0) throw new UserError('the batch has no labels, so there is no loss');
   const scale = options.scale ?? 1 / labelled.length;
-  const row = new LatentRow(tape, model, batch, { recompute: options.recompute });
+  const row = new LatentRow(tape, model, batch, {
+    recompute: options.recompute,
+    dropout: options.dropout,
+  });
   const own = (tensor: Tensor): Tensor => row.own(tensor);
   const supervised = stepScale > 0 && batch.steps?.some(steps => stepTokenCount({ steps }, schedule) > 0);
   // A column that is run again has its labels in the pass that runs it last.

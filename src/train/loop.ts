@@ -108,6 +108,7 @@ export async function trainArm(
   const modelFiles = async (): Promise<ModelFiles> => ({
     config: {
       ...model.config,
+      dropout: options.dropout > 0 ? options.dropout : undefined,
       reasoning: { mode, stage: position.stage, ...reasoningOptions(mode, options) },
     },
     weights: await parameters.values(),
@@ -234,7 +235,7 @@ export async function trainArm(
     const rows = batchAt(position.samples, stage);
     const lr = learningRate(position.step, learner.optimizer.steps, options, planned);
     gpu.pool.resetPeak();
-    const values = learner.step(rows, lr);
+    const values = learner.step(rows, lr, position.step);
     peakBytes = Math.max(peakBytes, gpu.pool.memory.peak);
     position = advance(position, options.batch);
     since.tokens += values.tokens;

@@ -51,6 +51,7 @@ interface Case {
   readonly window: Window;
   /** Weight of the step head's loss; 0: the model has none. */
   readonly stepWeight: number;
+  readonly recompute?: boolean;
 }
 
 interface Result {
@@ -61,7 +62,7 @@ interface Result {
 
 /** Loss and gradients of one pass, forward and backward; everything is freed again. */
 async function run(
-  { recurrence, window, stepWeight }: Case,
+  { recurrence, window, stepWeight, recompute = false }: Case,
   weights: ReferenceModel['weights'],
   batch: Batch,
   device = gpu,
@@ -79,7 +80,11 @@ async function run(
     0,
   );
   const stepScale = tokens > 0 ? stepWeight / tokens : 0;
-  const { loss, release } = latentLoss(tape, new Gpt(parameters), batch, { window, stepScale });
+  const { loss, release } = latentLoss(tape, new Gpt(parameters), batch, {
+    window,
+    stepScale,
+    recompute,
+  });
   tape.backward(loss);
   release();
   const result = {
@@ -224,5 +229,50 @@ describe('parallel iterations', () => {
     ];
     expect(all).toEqual([...all].sort((a, b) => a - b));
     expect(all[0]!).toBeLessThan(all[3]! / 2);
+  });
+});
+
+describe('recomputed blocks', () => {
+  const hidden = (schedule: Schedule, window: Window, recompute: boolean): Case => {
+    return { recurrence: { feedback: 'hidden', schedule }, window, stepWeight: 0, recompute };
+  };
+  const row = { question: 4, text: 3 };
+  const planOf = (latents: number) => [0, 2, 1].map(more => ({ ...row, question: 4 + more, latents }));
+  const inBlock = (name: string): boolean => /\.(h\.\d+|ln_f)\./.test(name);
+
+  test('give the reference its gradients in any schedule and window', async () => {
+    const property = fc.asyncProperty(
+      equalRows,
+      schedules,
+      windows,
+      fc.nat(),
+      (plan, schedule, window, seed) => check(hidden(schedule, window, true), plan, seed),
+    );
+    await fc.assert(property, { seed: 5, numRuns: 16 });
+  });
+
+  test.each(['full', 1, 2] as const)('change no bit but of sums over passes, window %s', async window => {
+    for (const latents of [0, 1, 4]) {
+      const { model, batch } = problem(hidden('sequential', window, false), planOf(latents), 6);
+      const kept = await run(hidden('sequential', window, false), model.weights, batch);
+      const again = await run(hidden('sequential', window, true), model.weights, batch);
+      expect(again.loss).toBe(kept.loss);
+      expect(again.dispatches).toBeGreaterThan(kept.dispatches);
+      for (const [name, gradient] of kept.gradients) {
+        const other = again.gradients.get(name)!;
+        if (latents === 0 || !inBlock(name)) expect(other, name).toEqual(gradient);
+        else expect(relativeError(other, gradient), name).toBeLessThan(1e-5);
+      }
+    }
+  });
+
+  test('take less memory the more layers there are', async () => {
+    const peak = async (latents: number, recompute: boolean): Promise<number> => {
+      const { model, batch } = problem(hidden('sequential', 'full', recompute), planOf(latents), 7);
+      gpu.pool.resetPeak();
+      await run(hidden('sequential', 'full', recompute), model.weights, batch);
+      return gpu.pool.memory.peak;
+    };
+    for (const latents of [0, 3]) expect(await peak(latents, true)).toBeLessThan(await peak(latents, false));
   });
 });
