@@ -6,16 +6,17 @@ import type { Batch } from '../../src/data/batch.ts';
 import { parseBatch } from '../../src/eval/parity.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { Gpt } from '../../src/model/gpt.ts';
-import { latentLoss, type Window } from '../../src/model/latent.ts';
+import { type Dropout, latentLoss, type Window } from '../../src/model/latent.ts';
 import { Parameters } from '../../src/model/parameters.ts';
 import { FEEDBACKS, type Recurrence, type Schedule } from '../../src/model/recurrence.ts';
 import { stepHeadShapes, stepTokenCount } from '../../src/model/step-head.ts';
+import { keepsChannel, keepsWeight, threefry } from '../../src/ops/masks.ts';
 import { Tape } from '../../src/tape.ts';
 import { read } from '../../src/tensor.ts';
 import { testGpu } from '../device.ts';
 import { referenceConfig } from '../reference/engine.ts';
 import { relativeError } from '../reference/fixtures.ts';
-import { lossAndGrads, type ReferenceModel } from '../reference/model.ts';
+import { type Dropping, lossAndGrads, type ReferenceModel } from '../reference/model.ts';
 import { type RowPlan, randomBatch, randomModel, uniform } from '../reference/random.ts';
 
 /** Of a tensor's largest entry, as in test/parity. */
@@ -52,6 +53,7 @@ interface Case {
   /** Weight of the step head's loss; 0: the model has none. */
   readonly stepWeight: number;
   readonly recompute?: boolean;
+  readonly dropout?: Dropout;
 }
 
 interface Result {
@@ -62,7 +64,7 @@ interface Result {
 
 /** Loss and gradients of one pass, forward and backward; everything is freed again. */
 async function run(
-  { recurrence, window, stepWeight, recompute = false }: Case,
+  { recurrence, window, stepWeight, recompute, dropout }: Case,
   weights: ReferenceModel['weights'],
   batch: Batch,
   device = gpu,
@@ -84,6 +86,7 @@ async function run(
     window,
     stepScale,
     recompute,
+    dropout,
   });
   tape.backward(loss);
   release();
@@ -111,9 +114,21 @@ function problem({ recurrence, stepWeight }: Case, plan: readonly RowPlan[], see
   return { model, asked, batch };
 }
 
+/** The masks of a step, for the reference. */
+function droppingOf({ rate, seed, step, rows }: Dropout): Dropping {
+  const key = (site: number, b: number) => threefry([seed, step], [site, rows[b]!]);
+  const factor = (kept: boolean): number => (kept ? 1 / (1 - rate) : 0);
+  return {
+    channel: (site, b, position, c) => factor(keepsChannel(key(site, b), position, c, rate)),
+    weight: (site, b, query, at, h) =>
+      factor(keepsWeight(key(site, b), { query, key: at, h, H: published.heads }, rate)),
+  };
+}
+
 async function check(what: Case, plan: readonly RowPlan[], seed: number, device = gpu): Promise<void> {
   const { model, asked, batch } = problem(what, plan, seed);
-  const expected = lossAndGrads(model, asked, what.window, what.stepWeight);
+  const masked = what.dropout ? { ...model, dropout: droppingOf(what.dropout) } : model;
+  const expected = lossAndGrads(masked, asked, what.window, what.stepWeight);
   const { loss, gradients } = await run(what, model.weights, batch, device);
   expect(Math.abs(loss - expected.loss) / expected.loss).toBeLessThan(TOLERANCE);
   expect([...gradients.keys()].sort()).toEqual([...expected.grads.keys()].sort());
@@ -274,5 +289,40 @@ describe('recomputed blocks', () => {
       return gpu.pool.memory.peak;
     };
     for (const latents of [0, 3]) expect(await peak(latents, true)).toBeLessThan(await peak(latents, false));
+  });
+});
+
+describe('dropout', () => {
+  const of = (schedule: Schedule, window: Window, recompute: boolean, rows: readonly RowPlan[]): Case => {
+    const dropout = { rate: 0.3, seed: 7, step: 2, rows: rows.map((_, b) => 3 * b + 1) };
+    return { recurrence: { feedback: 'hidden', schedule }, window, stepWeight: 0, recompute, dropout };
+  };
+
+  test('gives the reference its gradients in any schedule and window, recomputed or not', async () => {
+    const property = fc.asyncProperty(
+      equalRows,
+      schedules,
+      windows,
+      fc.boolean(),
+      fc.nat(),
+      (plan, schedule, window, recompute, seed) => check(of(schedule, window, recompute, plan), plan, seed),
+    );
+    await fc.assert(property, { seed: 8, numRuns: 20 });
+  });
+
+  test('with mixed latent counts, which pad rows on the left', async () => {
+    const plan = [0, 3, 1, 2].map(latents => ({ question: 2 + latents, latents, text: 2 }));
+    for (const recompute of [false, true]) await check(of('sequential', 'full', recompute, plan), plan, 9);
+  });
+
+  test('changes no bit where blocks run again and rows have one pass', async () => {
+    const plan = [2, 4, 3].map(question => ({ question, latents: 0, text: 3 }));
+    const [kept, again] = [of('sequential', 'full', false, plan), of('sequential', 'full', true, plan)];
+    const { model, batch } = problem(kept, plan, 10);
+    const expected = await run(kept, model.weights, batch);
+    expect({ ...(await run(again, model.weights, batch)), dispatches: 0 }).toEqual({
+      ...expected,
+      dispatches: 0,
+    });
   });
 });
