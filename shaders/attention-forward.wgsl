@@ -25,9 +25,9 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;       // [columns*B, 3C], columns >= t1, C = H*D
 @group(0) @binding(1) var<storage, read> first: array<u32>;     // [B] first visible column of each row
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [(t1-t0)*B, C]
-@group(0) @binding(3) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
-@group(0) @binding(4) var<storage, read> keys: array<vec2u>;    // [sites, B]; any, if not used
+@group(0) @binding(2) var<storage, read> keys: array<vec2u>;    // [sites, B]; any, if not used
+@group(0) @binding(3) var<storage, read_write> out: array<f32>; // [(t1-t0)*B, C]
+@group(0) @binding(4) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
 @group(0) @binding(5) var<uniform> p: Params;
 
 // Below every score, far from overflow: the maximum before the first key.
