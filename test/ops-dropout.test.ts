@@ -13,7 +13,6 @@ import { relativeError, seeded } from './numbers.ts';
 import { onDevice } from './run-case.ts';
 
 const gpu = await testGpu();
-/** GPUs without subgroups, and kernels that would be shared by quads elsewhere. */
 const ONES = 0xffffffff;
 const PI: readonly [Words, Words] = [
   [0x13198a2e, 0x03707344],
