@@ -9,6 +9,7 @@ import { type AdapterChoice, openNodeGpu } from '../src/platform/node.ts';
 import { choice, integer, path } from '../src/train/option-kinds.ts';
 import { command, legal, parseFlags } from '../tools/flags.ts';
 import { type Generation, measureGeneration } from './latents/generation.ts';
+import { measureRecompute } from './latents/recompute.ts';
 import { MOST_LATENTS, SIZES, sizeWith } from './latents/rows.ts';
 import { measureScaling } from './latents/scaling.ts';
 import type { Rounds } from './latents/steady.ts';
@@ -17,7 +18,7 @@ import { measureTax, type Tax } from './latents/tax.ts';
 import { provenance, versions } from './provenance.ts';
 import { writeSection } from './results.ts';
 
-const PARTS = ['tax', 'scaling', 'generation'] as const;
+const PARTS = ['tax', 'scaling', 'generation', 'recompute'] as const;
 type Part = (typeof PARTS)[number];
 
 interface Flags {
@@ -29,11 +30,12 @@ interface Flags {
 }
 
 const ABOUT = `
-Three measurements, on rows of the generated tasks:
+Four measurements, on rows of the generated tasks:
   tax         a training step with six latents over one of the same row length whose rows have six written, labelled
               steps in those columns
   scaling     step time and memory against 1 to 16 latents, with full backpropagation and with a window of 2
   generation  time a column and a token after six latents, against six tokens that are written or read
+  recompute   step time and memory of twelve layers with blocks kept, and with blocks run again (--recompute)
 All are wall-clock times in steady state, work recorded while the device is busy with what came before, as a training
 run records it; what is compared takes turns. A run of everything writes the section "Latents" of
 bench/results/<adapter>.md.`;
@@ -100,6 +102,10 @@ async function measure(gpu: Gpu, { only = PARTS, latents, quick = false }: Flags
     for (const B of [1, batch]) generation.push(await measureGeneration(gpu, SIZES.pointer, B, rounds(5, 6)));
     print({ generation });
     figures.generation = generation;
+  }
+  if (only.includes('recompute')) {
+    figures.recompute = await measureRecompute(gpu, quick ? 2 : 8, rounds(3, 60));
+    print({ recompute: figures.recompute });
   }
   return figures;
 }

@@ -5,10 +5,13 @@
 //   dv[s,:] = sum_t w[t,s] * dOut[t,:]                     for queries t >= s, keys s >= first[b]
 // Records end with the last column: the pass's own query t lies in row t + shift, later queries in the rows
 // after them, so a key's queries are the rows from s + shift on. A thread owns its key: no atomics, fixed order.
+// With DROP, as in attention-dq.wgsl: dScore[t,s] = w[t,s] * (kept[t,s] * dOut[t]·v[s] - delta[t]), and
+//   dv[s,:] = sum_t kept[t,s] * w[t,s] * dOut[t,:]         whose record has t after delta
 // Grid: one thread a key of a head, (t1-t0)*B*H, heads fastest.
 const D = 16u;
 const WG = 64u;
 const ADD = false; // dqkv is added to
+const DROP = false;
 
 struct Params {
   t0: u32,
@@ -18,13 +21,32 @@ struct Params {
   H: u32,
   shift: u32,
   end: u32,   // rows of records (columns)
+  site: u32,  // the rest is for DROP
+  bound: u32, // rate * 2^32
+  grow: f32,  // 1 / (1 - rate)
 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;        // [columns*B, 3C], C = H*D; k and v are read
 @group(0) @binding(1) var<storage, read> first: array<u32>;      // [B] first visible column of each row
 @group(0) @binding(2) var<storage, read> records: array<f32>;    // [columns*B, H, 2D+4]: q*scale, dOut, lse, delta
-@group(0) @binding(3) var<storage, read_write> dqkv: array<f32>; // [(t1-t0)*B, 3C]; dk and dv are written
-@group(0) @binding(4) var<uniform> p: Params;
+@group(0) @binding(3) var<storage, read> keys: array<vec2u>;     // [sites, B]; any, if not used
+@group(0) @binding(4) var<storage, read_write> dqkv: array<f32>; // [(t1-t0)*B, 3C]; dk and dv are written
+@group(0) @binding(5) var<uniform> p: Params;
+
+// Threefry-2x32 of 13 rounds, as in dropout.wgsl, which has the source.
+fn mixed(v: vec2u, r: u32) -> vec2u {
+  let sum = v.x + v.y;
+  return vec2u(sum, ((v.y << r) | (v.y >> (32u - r))) ^ sum);
+}
+
+fn threefry(key: vec2u, counter: vec2u) -> vec2u {
+  let parity = 0x1bd11bdau ^ key.x ^ key.y;
+  var v = counter + key;
+  v = mixed(mixed(mixed(mixed(v, 13u), 15u), 26u), 6u) + vec2u(key.y, parity + 1u);
+  v = mixed(mixed(mixed(mixed(v, 17u), 29u), 16u), 24u) + vec2u(parity, key.x + 2u);
+  v = mixed(mixed(mixed(mixed(v, 13u), 15u), 26u), 6u) + vec2u(key.x, key.y + 3u);
+  return mixed(v, 17u);
+}
 
 @compute @workgroup_size(WG)
 fn main(
@@ -68,11 +90,18 @@ fn main(
       dw += g[d] * v[d];
     }
     let w = exp(score - records[record + 2u * D]);
+    var kept = w;
+    if (DROP) {
+      let t = u32(records[record + 2u * D + 2u]);
+      let word = threefry(keys[p.site * p.B + b], vec2u(t - first[b], (s - first[b]) * p.H + h)).x;
+      kept = select(0.0, w * p.grow, word >= p.bound);
+      dw = select(0.0, dw * p.grow, word >= p.bound);
+    }
     let dScore = w * (dw - records[record + 2u * D + 1u]);
     // @unroll
     for (var d = 0u; d < D; d++) {
       dk[d] += dScore * q[d];
-      dv[d] += w * g[d];
+      dv[d] += kept * g[d];
     }
   }
 

@@ -4,10 +4,13 @@
 //   dq[t,b,h,:] = scale * sum_s dScore[s] * k[s,:]       for keys s in [first[b], t]
 //   records[t + shift,b,h,:] = q * scale, dOut, lse, delta
 // The weights are recomputed from the saved log-sum-exp (FlashAttention-2, arXiv 2307.08691, algorithm 2).
+// With DROP, as attention-forward.wgsl explains it, kept[s] = 0 or 1 / (1 - rate) stands before w[s] in out:
+//   dScore[s] = w[s] * (kept[s] * dOut·v[s] - delta)
 // Grid: one thread a query of a head, (t1-t0)*B*H, heads fastest.
 const D = 16u;
 const WG = 64u;
 const ADD = false; // dqkv is added to
+const DROP = false;
 
 struct Params {
   t0: u32,
@@ -17,6 +20,9 @@ struct Params {
   H: u32,
   scale: f32, // 1 / sqrt(D)
   shift: u32, // query t is kept in row t + shift of records
+  site: u32,  // the rest is for DROP
+  bound: u32, // rate * 2^32
+  grow: f32,  // 1 / (1 - rate)
 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;           // [columns*B, 3C], columns >= t1, C = H*D
@@ -24,9 +30,25 @@ struct Params {
 @group(0) @binding(2) var<storage, read> out: array<f32>;           // [(t1-t0)*B, C]
 @group(0) @binding(3) var<storage, read> dOut: array<f32>;          // [(t1-t0)*B, C]
 @group(0) @binding(4) var<storage, read> lse: array<f32>;           // [(t1-t0)*B, H]
-@group(0) @binding(5) var<storage, read_write> dqkv: array<f32>;    // [(t1-t0)*B, 3C]; only dq is written
-@group(0) @binding(6) var<storage, read_write> records: array<f32>; // [columns*B, H, 2D+4]
-@group(0) @binding(7) var<uniform> p: Params;
+@group(0) @binding(5) var<storage, read> keys: array<vec2u>;        // [sites, B]; any, if not used
+@group(0) @binding(6) var<storage, read_write> dqkv: array<f32>;    // [(t1-t0)*B, 3C]; only dq is written
+@group(0) @binding(7) var<storage, read_write> records: array<f32>; // [columns*B, H, 2D+4]
+@group(0) @binding(8) var<uniform> p: Params;
+
+// Threefry-2x32 of 13 rounds, as in dropout.wgsl, which has the source.
+fn mixed(v: vec2u, r: u32) -> vec2u {
+  let sum = v.x + v.y;
+  return vec2u(sum, ((v.y << r) | (v.y >> (32u - r))) ^ sum);
+}
+
+fn threefry(key: vec2u, counter: vec2u) -> vec2u {
+  let parity = 0x1bd11bdau ^ key.x ^ key.y;
+  var v = counter + key;
+  v = mixed(mixed(mixed(mixed(v, 13u), 15u), 26u), 6u) + vec2u(key.y, parity + 1u);
+  v = mixed(mixed(mixed(mixed(v, 17u), 29u), 16u), 24u) + vec2u(parity, key.x + 2u);
+  v = mixed(mixed(mixed(mixed(v, 13u), 15u), 26u), 6u) + vec2u(key.x, key.y + 3u);
+  return mixed(v, 17u);
+}
 
 @compute @workgroup_size(WG)
 fn main(
@@ -66,6 +88,10 @@ fn main(
       score += q[d] * k[d];
       dw += g[d] * qkv[key + C + d];
     }
+    if (DROP) {
+      let word = threefry(keys[p.site * p.B + b], vec2u(t - first[b], (s - first[b]) * p.H + h)).x;
+      dw = select(0.0, dw * p.grow, word >= p.bound);
+    }
     let dScore = exp(score - rowLse) * (dw - rowDelta);
     // @unroll
     for (var d = 0u; d < D; d++) {
@@ -88,4 +114,5 @@ fn main(
   }
   records[record + 2u * D] = rowLse;
   records[record + 2u * D + 1u] = rowDelta;
+  if (DROP) { records[record + 2u * D + 2u] = f32(t); } // exact up to 2^24 columns
 }

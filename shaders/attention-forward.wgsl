@@ -4,9 +4,13 @@
 //   lse[t,b,h] = log sum_s exp(score[s])
 // The causal limit and the left pads are the bounds of the key loop; a pad query (t < first[b]) sees no key
 // and gets zeros. Every key and value is read by every query: attention-forward-quad.wgsl shares them.
+// With DROP the weights of out are dropped out, those of lse are not: each is kept, and divided by 1 - rate, where the
+// first word of threefry(key of the row, (position of t, position of s * H + h)) is at least rate * 2^32, positions
+// being counted from first[b].
 // Grid: one thread a query of a head, (t1-t0)*B*H, heads fastest.
 const D = 16u;
 const WG = 64u;
+const DROP = false;
 
 struct Params {
   t1: u32,
@@ -14,16 +18,35 @@ struct Params {
   B: u32,
   H: u32,
   scale: f32, // 1 / sqrt(D)
+  site: u32,  // the rest is for DROP
+  bound: u32, // rate * 2^32
+  grow: f32,  // 1 / (1 - rate)
 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;       // [columns*B, 3C], columns >= t1, C = H*D
 @group(0) @binding(1) var<storage, read> first: array<u32>;     // [B] first visible column of each row
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [(t1-t0)*B, C]
-@group(0) @binding(3) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
-@group(0) @binding(4) var<uniform> p: Params;
+@group(0) @binding(2) var<storage, read> keys: array<vec2u>;    // [sites, B]; any, if not used
+@group(0) @binding(3) var<storage, read_write> out: array<f32>; // [(t1-t0)*B, C]
+@group(0) @binding(4) var<storage, read_write> lse: array<f32>; // [(t1-t0)*B, H]
+@group(0) @binding(5) var<uniform> p: Params;
 
 // Below every score, far from overflow: the maximum before the first key.
 const LOWEST = -1e30;
+
+// Threefry-2x32 of 13 rounds, as in dropout.wgsl, which has the source.
+fn mixed(v: vec2u, r: u32) -> vec2u {
+  let sum = v.x + v.y;
+  return vec2u(sum, ((v.y << r) | (v.y >> (32u - r))) ^ sum);
+}
+
+fn threefry(key: vec2u, counter: vec2u) -> vec2u {
+  let parity = 0x1bd11bdau ^ key.x ^ key.y;
+  var v = counter + key;
+  v = mixed(mixed(mixed(mixed(v, 13u), 15u), 26u), 6u) + vec2u(key.y, parity + 1u);
+  v = mixed(mixed(mixed(mixed(v, 17u), 29u), 16u), 24u) + vec2u(parity, key.x + 2u);
+  v = mixed(mixed(mixed(mixed(v, 13u), 15u), 26u), 6u) + vec2u(key.x, key.y + 3u);
+  return mixed(v, 17u);
+}
 
 @compute @workgroup_size(WG)
 fn main(
@@ -62,9 +85,14 @@ fn main(
     let w = exp(score - newTop);
     top = newTop;
     sum = sum * shrink + w;
+    var kept = w;
+    if (DROP) {
+      let word = threefry(keys[p.site * p.B + b], vec2u(t - first[b], (s - first[b]) * p.H + h)).x;
+      kept = select(0.0, w * p.grow, word >= p.bound);
+    }
     // @unroll
     for (var d = 0u; d < D; d++) {
-      o[d] = o[d] * shrink + w * qkv[key + C + d];
+      o[d] = o[d] * shrink + kept * qkv[key + C + d];
     }
   }
 

@@ -18,6 +18,7 @@ import { command, legal, parseFlags } from './flags.ts';
 interface Flags extends SubjectFlags {
   readonly batch: readonly number[];
   readonly microBatch: number | 'all';
+  readonly recompute?: boolean;
   readonly parts?: number;
   readonly machine?: readonly Machine[];
   readonly json?: string;
@@ -61,6 +62,7 @@ const program = command('cost', 'What a training step asks of a GPU, on paper.')
     legal('--micro-batch', orWord('all', integer(1))),
     'all',
   )
+  .option('--recompute', 'blocks run again in the backward pass instead of being kept')
   .option('--parts <n>', 'show the parts of a step of so many rows', legal('--parts', integer(1)))
   .option(
     '--machine <TFLOP/s,GB/s,µs…>',
@@ -75,7 +77,7 @@ await runMain(async () => {
   if (!flags) return;
   const { config, form, window, name } = await subjectOf(flags, files);
   const machines = flags.machine ?? MACHINES;
-  const options = { window, microBatch: flags.microBatch };
+  const options = { window, microBatch: flags.microBatch, recompute: flags.recompute ?? false };
   const cost = (rows: RowForm, batch: number): StepCost =>
     stepCost(config, rowsOf(rows, config.vocabSize, batch), options);
   const costs: BatchCost[] = flags.batch.map(batch => ({

@@ -85,7 +85,7 @@ export async function measureScaling(
 }
 
 /** The most that is alive while a step is recorded, above what was alive before. */
-function stepBytes(gpu: Gpu, step: () => void): number {
+export function stepBytes(gpu: Gpu, step: () => void): number {
   step(); // The first may leave something that is kept.
   const { memory } = gpu.pool;
   gpu.pool.resetPeak();

@@ -1,5 +1,6 @@
 // The latents bench as Markdown, for terminals and for the kept results alike. Knows figures; knows no device.
 import type { Generation, RowFigures } from './generation.ts';
+import type { Recompute } from './recompute.ts';
 import type { Curve, Scaling } from './scaling.ts';
 import type { Spread } from './spread.ts';
 import type { StepFigures, Tax } from './tax.ts';
@@ -9,13 +10,15 @@ export interface Figures {
   readonly tax?: readonly Tax[];
   readonly scaling?: Scaling;
   readonly generation?: readonly Generation[];
+  readonly recompute?: readonly Recompute[];
 }
 
-export function markdown({ tax, scaling, generation }: Figures): string {
+export function markdown({ tax, scaling, generation, recompute }: Figures): string {
   const parts = [
     tax && taxText(tax),
     scaling && scalingText(scaling),
     generation && generationText(generation),
+    recompute && recomputeText(recompute),
   ];
   return parts.filter(part => part !== undefined).join('\n\n');
 }
@@ -120,6 +123,36 @@ export function generationText(generations: readonly Generation[]): string {
       'prompt. Times are for the whole batch. A further token is one at the end of the row, everything before it done.',
     lines.join('\n'),
     table(head, rows, 3),
+  ].join('\n\n');
+}
+
+export function recomputeText(figures: readonly Recompute[]): string {
+  const head = [
+    'latents',
+    'B × T',
+    'MiB kept',
+    'MiB recomputed',
+    'share',
+    'ms kept',
+    'ms recomputed',
+    'ratio',
+  ];
+  const rows = figures.map(({ n, B, T, keptBytes, recomputedBytes, keptMs, recomputedMs, ratio }) => [
+    String(n),
+    `${B} × ${T}`,
+    mib(keptBytes),
+    mib(recomputedBytes),
+    percent(recomputedBytes / keptBytes),
+    spread(keptMs),
+    spread(recomputedMs),
+    spread(ratio),
+  ]);
+  const { layers, width } = figures[0]!;
+  return [
+    '### Recomputed blocks',
+    `A training step of ${layers} layers, width ${width}, with blocks kept and with \`--recompute\`; the two take turns. ` +
+      'Memory is the most that is alive in a step beyond parameters, gradients and moments.',
+    table(head, rows, 0),
   ].join('\n\n');
 }
 

@@ -76,9 +76,15 @@ export async function measureTax(
   };
 }
 
-export function learnerFor(model: Learner['model'], window: Window, padId: number): Learner {
+export function learnerFor(
+  model: Learner['model'],
+  window: Window,
+  padId: number,
+  recompute = false,
+): Learner {
   return new Learner(model, {
     window,
+    recompute,
     microBatch: 'all',
     padId,
     beta1: 0.9,

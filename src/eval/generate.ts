@@ -61,7 +61,7 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
   const room = model.config.positions - Math.max(...lengths) + 1;
   const count = Math.min(options.maxTokens, room);
   const tape = new Tape(gpu);
-  const row = new LatentRow(tape, model, prompts, T + Math.max(0, count - 1));
+  const row = new LatentRow(tape, model, prompts, { columns: T + Math.max(0, count - 1) });
   const written: Tensor[] = [];
   try {
     // By thought; where the schedule refines thoughts, the last that was made of each counts.
@@ -104,7 +104,7 @@ export async function generate(model: Gpt, prompts: Batch, options: GenerateOpti
       const hidden = tape.noGrad(() => {
         const wte = model.parameter('wte.weight');
         const x = tape.apply(embedding, { wte, wpe: model.parameter('wpe.weight') }, attrs);
-        return model.forward(tape, x, row.state, T + step - 1);
+        return model.forward(tape, x, row.state, { t0: T + step - 1 });
       });
       ids = choose(hidden, step);
       positions.free();

@@ -84,24 +84,20 @@ function resized(
   return perToken(weights, rows => {
     const out = new Float32Array(tokenizer.size * C);
     out.set(rows.subarray(0, known * C));
-    return copied(out, C, startOf(tokenizer), added);
+    return copied(out, C, tokenizer.encode(STARTS_AS), added);
   });
 }
 
 /**
- * The model with the embeddings of `ids` made copies, as those of new tokens are: of `<<`, or in a vocabulary of words,
- * which has none, of `###`, the one of its reserved words that every model of samples was trained on.
+ * The model with the embeddings of `ids` made copies of `<<`, as those of new tokens are. A vocabulary of words has its
+ * markers from the first and no `<<`: there they stay as they are.
  */
 export function withCopies(model: OpenModel, ids: readonly number[]): OpenModel {
-  if (ids.length === 0) return model;
   const { config, tokenizer, weights } = model;
-  const changed = (rows: Float32Array) => copied(rows.slice(), config.width, startOf(tokenizer), ids);
+  if (ids.length === 0 || tokenizer instanceof WordTokenizer) return model;
+  const sources = tokenizer.encode(STARTS_AS);
+  const changed = (rows: Float32Array) => copied(rows.slice(), config.width, sources, ids);
   return { ...model, weights: perToken(weights, changed) };
-}
-
-/** The tokens that a new one starts as. */
-function startOf(tokenizer: Tokenizer): readonly number[] {
-  return tokenizer instanceof WordTokenizer ? [tokenizer.marker] : tokenizer.encode(STARTS_AS);
 }
 
 /** Overwrites the rows `ids` of an embedding by the mean of the rows `sources`. */

@@ -26,6 +26,8 @@ export interface ModelConfig {
   /** Width of the MLP's hidden layer; 4·C where config.json says null. */
   readonly inner: number;
   readonly layerNormEpsilon: number;
+  /** Rate of the dropout in training, where it is above 0 and the same in all places. Nothing reads it but files. */
+  readonly dropout?: number | undefined;
   /** The LM head has weights of its own; absent: it is the token embedding (`tie_word_embeddings`). */
   readonly ownHead?: true;
   readonly bosTokenId: number | undefined;
@@ -80,7 +82,7 @@ const FIXED = {
 
 /**
  * Reads a config.json. A fault is a UserError of one line naming `fileName`, the key and what is wanted.
- * Keys that Hugging Face may leave out take the defaults of GPT2Config; dropout is ignored, as we train without.
+ * Keys that Hugging Face may leave out take the defaults of GPT2Config.
  */
 export function parseConfig(text: string, fileName: string): ModelConfig {
   const json = parseJson(text, fileName);
@@ -116,6 +118,7 @@ export function parseConfig(text: string, fileName: string): ModelConfig {
     heads,
     inner: json.n_inner === undefined || json.n_inner === null ? 4 * width : size(json, 'n_inner', fileName),
     layerNormEpsilon: epsilon,
+    ...dropoutFrom(json),
     ...(!tied && { ownHead: true as const }),
     bosTokenId: id('bos_token_id'),
     eosTokenId: id('eos_token_id'),
@@ -151,9 +154,9 @@ export function formatConfig(config: ModelConfig): string {
     n_head: config.heads,
     n_inner: config.inner === 4 * config.width ? null : config.inner,
     layer_norm_epsilon: config.layerNormEpsilon,
-    attn_pdrop: 0,
-    embd_pdrop: 0,
-    resid_pdrop: 0,
+    attn_pdrop: config.dropout ?? 0,
+    embd_pdrop: config.dropout ?? 0,
+    resid_pdrop: config.dropout ?? 0,
     torch_dtype: 'float32',
     // null, not left out: GPT2Config's own default for a missing id is 50256.
     bos_token_id: config.bosTokenId ?? null,
@@ -189,6 +192,12 @@ function formatReasoning({ reasoning, recurrence }: ModelConfig): JsonObject | u
 }
 
 const RECURRENCE_KEYS: readonly string[] = ['feedback', 'latents', 'feedback_scale'];
+
+/** The one rate of all places; nothing where there are several, or none: how to train is not the file's to say. */
+function dropoutFrom({ embd_pdrop: rate, attn_pdrop, resid_pdrop }: JsonObject): { dropout?: number } {
+  const one = rate === attn_pdrop && rate === resid_pdrop;
+  return one && typeof rate === 'number' && rate > 0 && rate < 1 ? { dropout: rate } : {};
+}
 
 function recurrenceFrom(json: Json | undefined, fileName: string): Recurrence | undefined {
   if (!isObject(json)) return undefined;

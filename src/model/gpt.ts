@@ -2,9 +2,11 @@
 // the K/V store; knows no tokens and no recurrence.
 import type { Gpu } from '../gpu/gpu.ts';
 import { attention, KvStore } from '../ops/attention.ts';
+import { dropout } from '../ops/dropout.ts';
 import type { Late, LateGradients } from '../ops/late.ts';
 import { layernorm } from '../ops/layernorm.ts';
 import { linear } from '../ops/linear.ts';
+import type { Masks } from '../ops/masks.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mlp } from '../ops/mlp.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
@@ -20,15 +22,30 @@ export interface RowState {
   /** u32 [B]: first real column. */
   readonly first: Tensor;
   readonly B: number;
+  /** Dropout while training, with keys for `maskSites` places; undefined: there is none. */
+  readonly masks?: Masks | undefined;
 }
 
-/** Stores for `columns` columns of B rows. `first` stays the caller's. */
-export function rowState(config: ModelConfig, first: Tensor, columns: number): RowState {
+/** Places of dropout, as in Hugging Face's GPT-2: the sum of the embeddings, and three a block. */
+const SITES = { embedding: 0, weights: 1, attention: 2, mlp: 3, ofBlock: 3 } as const;
+
+/** How many places a model has that dropout needs keys for. */
+export function maskSites({ layers }: ModelConfig): number {
+  return 1 + SITES.ofBlock * layers;
+}
+
+/** Stores for `columns` columns of B rows, the first `apart` as `StoreSize` says. `first` and `masks` stay the caller's. */
+export function rowState(
+  config: ModelConfig,
+  first: Tensor,
+  columns: number,
+  { apart = 0, masks }: { apart?: number; masks?: Masks | undefined } = {},
+): RowState {
   const { gpu, size: B } = first;
   const stores = Array.from({ length: config.layers }, () =>
-    KvStore.create(gpu, { columns, B, C: config.width }),
+    KvStore.create(gpu, { columns, B, C: config.width, apart }),
   );
-  return { stores, first, B };
+  return { stores, first, B, masks };
 }
 
 export function freeRowState(state: RowState): void {
@@ -41,6 +58,23 @@ export function freeRowState(state: RowState): void {
  */
 export function rowsThatFit(gpu: Gpu, { width, inner }: ModelConfig, columns: number): number {
   return Math.max(1, Math.floor(gpu.limits.maxBinding / (4 * columns * Math.max(3 * width, inner))));
+}
+
+/** Which columns a forward pass runs, and what becomes of them. */
+export interface ForwardOptions {
+  /** The first column. */
+  readonly t0: number;
+  /** The first column whose hidden state is wanted, t0 by default: those before it serve only as keys and values. */
+  readonly from?: number;
+  /** Where parameter gradients are left; by default they are computed at once. */
+  readonly late?: LatePass | undefined;
+  /**
+   * Columns from here on are run again by the next pass, which begins here; by default there are none, or nothing is
+   * recorded.
+   */
+  readonly settled?: number | undefined;
+  /** Of each block only the input is kept: it runs again in the backward pass. Not with `settled`. */
+  readonly recompute?: boolean;
 }
 
 export class Gpt {
@@ -60,27 +94,24 @@ export class Gpt {
 
   /**
    * Runs all blocks and the final LayerNorm over columns [t0, t0 + rows/B). x [Tp·B, C] are input embeddings,
-   * positions included. Returns the last hidden states of columns from `from` on, [(t0+Tp-from)·B, C]: those
-   * before it serve only as keys and values, so the last block's output is not computed for them. With `late`,
-   * parameter gradients are left there. Columns from `settled` on are run again by the next pass, which begins there;
-   * by default there are none, or nothing is recorded.
+   * positions included. Returns the last hidden states of columns from `from` on, [(t0+Tp-from)·B, C]; of those before
+   * it the last block's output is not computed.
    */
-  forward(
-    tape: Tape,
-    x: Tensor,
-    state: RowState,
-    t0: number,
-    from = t0,
-    late?: LatePass,
-    settled?: number,
-  ): Tensor {
-    let h = x;
-    const columns = { t0, settled };
+  forward(tape: Tape, x: Tensor, state: RowState, options: ForwardOptions): Tensor {
+    const { t0, from = t0, late, recompute = false } = options;
+    let h = dropped(tape, x, undefined, state, SITES.embedding, t0);
     for (let layer = 0; layer < this.config.layers; layer++) {
       const skip = layer === this.config.layers - 1 ? (from - t0) * state.B : 0;
       const input = h;
-      const block = () => this.#block(tape, layer, input, state, columns, skip, late);
-      h = tape.gpu.scope(`block ${layer}`, () => tape.tidy(block));
+      const store = state.stores[layer]!;
+      const block = (again = false): Tensor => {
+        // The first pass is the last to run backward, and its keys and values the last to be needed.
+        if (again && t0 === 0) tape.whenReached(() => store.free());
+        return this.#block(tape, layer, input, state, options, { skip, unread: again });
+      };
+      h = tape.gpu.scope(`block ${layer}`, () => (recompute ? tape.recompute(block) : tape.tidy(block)));
+      // A row of one pass makes its keys and values again too.
+      if (recompute && x.shape[0] === store.columns * state.B) store.free();
     }
     return this.#norm(tape, h, 'ln_f', late);
   }
@@ -100,9 +131,8 @@ export class Gpt {
     layer: number,
     x: Tensor,
     state: RowState,
-    { t0, settled }: { readonly t0: number; readonly settled: number | undefined },
-    skip: number,
-    late: LatePass | undefined,
+    { t0, settled, late }: ForwardOptions,
+    { skip, unread }: { readonly skip: number; readonly unread: boolean },
   ): Tensor {
     const name = `h.${layer}`;
     const maps = late && {
@@ -126,31 +156,38 @@ export class Gpt {
     const qkvInputs = { x: normed, ...this.#map(`${name}.attn.c_attn`) };
     const qkv = tape.apply(linear, qkvInputs, qkvAttrs, place(maps?.qkv, 'dy', rows));
     const left = rows - skip;
+    const from = t0 + skip / state.B;
+    const site = SITES.ofBlock * layer;
     const attentionAttrs = {
       store,
       t0,
-      from: t0 + skip / state.B,
+      from,
       settled,
       first: state.first,
       heads: this.config.heads,
       out: place(maps?.project, 'x', left),
+      masks: state.masks && { ...state.masks, site: site + SITES.weights },
     };
+    // The maps end with the residual sum, unless dropout comes between.
+    const sum = (of: Tensor): { residual?: Tensor } => (state.masks ? {} : { residual: of });
     const projected = {
       x: tape.apply(attention, { qkv }, attentionAttrs),
       ...this.#map(`${name}.attn.c_proj`),
-      residual,
+      ...sum(residual),
     };
-    const afterAttention = tape.apply(
+    const projection = tape.apply(
       linear,
       projected,
       { late: maps?.project },
       place(maps?.project, 'dy', left),
     );
+    const afterAttention = dropped(tape, projection, residual, state, site + SITES.attention, from);
     const { w: w1, b: b1 } = this.#map(`${name}.mlp.c_fc`);
     const { w: w2, b: b2 } = this.#map(`${name}.mlp.c_proj`);
     const inner = this.#norm(tape, afterAttention, `${name}.ln_2`, late, place(maps?.first, 'x', left));
-    const inputs = { x: inner, w1, b1, w2, b2, residual: afterAttention };
-    return tape.apply(mlp, inputs, { late: maps }, place(maps?.second, 'dy', left));
+    const inputs = { x: inner, w1, b1, w2, b2, ...sum(afterAttention) };
+    const y = tape.apply(mlp, inputs, { late: maps, unread }, place(maps?.second, 'dy', left));
+    return dropped(tape, y, afterAttention, state, site + SITES.mlp, from, unread);
   }
 
   #norm(tape: Tape, x: Tensor, name: string, late: LatePass | undefined, out?: Tensor): Tensor {
@@ -169,6 +206,24 @@ export class Gpt {
 /** Where a pass's inputs of a map, or their output's gradients, are kept; undefined where they go anywhere. */
 function place(late: Late<LateGradients> | undefined, side: 'x' | 'dy', rows: number): Tensor | undefined {
   return late?.store[side].place(late.at, rows);
+}
+
+/**
+ * x after dropout, and the residual sum after that; x itself where there is no dropout, and the sum was made before.
+ * Its first row is one of column t0.
+ */
+function dropped(
+  tape: Tape,
+  x: Tensor,
+  residual: Tensor | undefined,
+  { masks, first }: RowState,
+  site: number,
+  t0: number,
+  unread = false,
+): Tensor {
+  if (!masks) return x;
+  const inputs = residual ? { x, residual } : { x };
+  return tape.apply(dropout, inputs, { masks: { ...masks, site }, first, t0, unread });
 }
 
 function dropRows(tape: Tape, x: Tensor, rows: number): Tensor {

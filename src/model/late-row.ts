@@ -13,6 +13,8 @@ import type { ModelConfig } from './config.ts';
 export interface PassColumns {
   readonly all: number;
   readonly read: number;
+  /** Its blocks run again in the backward pass, so their parameters' gradients are computed at once too. */
+  readonly recompute: boolean;
 }
 
 /** Where one pass leaves what the parameter gradients need. */
@@ -20,19 +22,22 @@ export interface LatePass {
   readonly embedding: Late<LateEmbedding>;
   /** By the parameters' name without `weight` and `bias`; undefined where nothing of this pass is kept. */
   map(name: string): Late<LateGradients> | undefined;
-  norm(name: string): LateSums;
+  norm(name: string): LateSums | undefined;
 }
 
 interface LateMap {
   readonly store: LateGradients;
   /** Which of a pass's columns it sees. */
-  readonly of: keyof PassColumns;
+  readonly of: Columns;
 }
+
+type Columns = 'all' | 'read';
 
 /**
  * The stores of a row's passes. A row of one pass has no use for them: its gradients are computed at once. So are those
  * of the linear maps in the first pass, the question: its rows are many enough for products of their own, and to keep
- * its output gradients would take a fifth to a third more memory at the peak.
+ * its output gradients would take a fifth to a third more memory at the peak; and all of a pass whose blocks run again,
+ * as what they make is not to be kept.
  */
 export class LateRow {
   readonly #maps = new Map<string, LateMap>();
@@ -52,14 +57,16 @@ export class LateRow {
     this.#passes = passes;
     this.#B = B;
     const all = passes.length;
-    const map = (name: string, of: keyof PassColumns, K: number, N: number): void => {
-      this.#maps.set(name, { store: new LateGradients(gpu, this.#rows(of, 1, all), { K, N }), of });
+    const map = (name: string, of: Columns, K: number, N: number): void => {
+      const rows = this.#keptRows(of, all);
+      this.#maps.set(name, { store: new LateGradients(gpu, rows, { K, N }), of });
     };
-    const norm = (name: string, of: keyof PassColumns): void => {
-      const blocks = passes.reduce((sum, pass) => sum + layernormBlocks(gpu, B * pass[of], C), 0);
+    const norm = (name: string, of: Columns): void => {
+      const kept = passes.filter(pass => !pass.recompute);
+      const blocks = kept.reduce((sum, pass) => sum + layernormBlocks(gpu, B * pass[of], C), 0);
       this.#norms.set(name, new LateSums(gpu, blocks, C));
     };
-    this.#embedding = new LateEmbedding(gpu, this.#rows('all', 0, all), C, plans);
+    this.#embedding = new LateEmbedding(gpu, this.#rows(all), C, plans);
     for (let layer = 0; layer < layers; layer++) {
       const name = `h.${layer}`;
       // In the last block the other columns are keys and values only.
@@ -76,26 +83,38 @@ export class LateRow {
 
   /** The places of pass `index`. */
   pass(index: number): LatePass {
+    const { recompute } = this.#passes[index]!;
     return {
-      embedding: { store: this.#embedding, at: this.#rows('all', 0, index) },
+      embedding: { store: this.#embedding, at: this.#rows(index) },
       map: name => {
         const { store, of } = this.#maps.get(name)!;
-        const keeps = index > 0 && this.#passes[index]![of] > 0;
-        return keeps ? { store, at: this.#rows(of, 1, index) } : undefined;
+        const keeps = index > 0 && !recompute && this.#passes[index]![of] > 0;
+        return keeps ? { store, at: this.#keptRows(of, index) } : undefined;
       },
-      norm: name => this.#norms.get(name)!,
+      norm: name => (recompute ? undefined : this.#norms.get(name)!),
     };
+  }
+
+  /** Frees what the linear maps kept, when all passes but the first, of which they keep nothing, have run backward. */
+  endMaps(): void {
+    for (const { store } of this.#maps.values()) store.end();
   }
 
   /** Frees what was kept. Call it after the backward. */
   end(): void {
     this.#embedding.end();
-    for (const { store } of this.#maps.values()) store.end();
+    this.endMaps();
     for (const sums of this.#norms.values()) sums.end();
   }
 
-  /** Rows of the passes [from, to). */
-  #rows(of: keyof PassColumns, from: number, to: number): number {
-    return this.#B * this.#passes.slice(from, to).reduce((sum, pass) => sum + pass[of], 0);
+  /** Rows of the passes before `to`. */
+  #rows(to: number): number {
+    return this.#B * this.#passes.slice(0, to).reduce((sum, { all }) => sum + all, 0);
+  }
+
+  /** Rows of those of them that linear maps keep. */
+  #keptRows(of: Columns, to: number): number {
+    const kept = this.#passes.slice(1, to).filter(pass => !pass.recompute);
+    return this.#B * kept.reduce((sum, pass) => sum + pass[of], 0);
   }
 }

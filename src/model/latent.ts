@@ -14,12 +14,13 @@ import {
   freeEmbeddingAttrs,
   freeEmbeddingPlans,
 } from '../ops/embedding.ts';
+import { type MaskedRows, maskKeys } from '../ops/masks.ts';
 import { NONE } from '../ops/scatter.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
 import type { Tape } from '../tape.ts';
 import { empty, type Tensor, upload } from '../tensor.ts';
 import { fedBack } from './feedback.ts';
-import { freeRowState, type Gpt, type RowState, rowState } from './gpt.ts';
+import { freeRowState, type Gpt, maskSites, type RowState, rowState } from './gpt.ts';
 import { headLoss, type Labelled } from './head-loss.ts';
 import { type LatePass, LateRow } from './late-row.ts';
 import { latentPasses, PUBLISHED, type Schedule } from './recurrence.ts';
@@ -105,6 +106,27 @@ export interface LossOptions {
   readonly scale?: number;
   /** What the sum of the step head's cross-entropy is multiplied by; 0, the default: there is no such loss. */
   readonly stepScale?: number;
+  /** Blocks of long passes run again in the backward pass instead of being kept. */
+  readonly recompute?: boolean | undefined;
+  /** Dropout, and what names the batch's rows to it; by default there is none. */
+  readonly dropout?: Dropout | undefined;
+}
+
+/** Rate of the dropout, above 0 and below 1, and the numbers that its masks follow from. */
+export interface Dropout extends MaskedRows {
+  readonly rate: number;
+}
+
+export interface RowOptions {
+  /** Room in the K/V stores; the batch's columns by default. */
+  readonly columns?: number;
+  /**
+   * Recorded passes of several columns, the question and the text, keep only the inputs of their blocks, which run again
+   * in the backward pass. Passes of a single latent are small and many, and are kept; so are parallel iterations, which
+   * later ones write over.
+   */
+  readonly recompute?: boolean | undefined;
+  readonly dropout?: Dropout | undefined;
 }
 
 /** A pass that is run. */
@@ -118,6 +140,8 @@ interface Run {
   readonly labelled: boolean;
   /** The pass that its last hidden states go into. */
   readonly next: Pass | undefined;
+  /** Its blocks run again in the backward pass. */
+  readonly recompute: boolean;
 }
 
 /** What may be put in the place of what is fed back; undefined for nothing. All tensors [B, C]. */
@@ -135,16 +159,25 @@ export class LatentRow {
   #guesses: { readonly ids: Uint32Array; readonly attrs: EmbeddingAttrs } | undefined;
   readonly #owned: Tensor[] = [];
   #plans: EmbeddingPlans | undefined;
+  readonly #recompute: boolean;
   #late: LateRow | undefined;
 
-  /** `columns`: room in the K/V stores, the batch's own by default. Throws UserError on an id out of range. */
-  constructor(tape: Tape, model: Gpt, batch: Batch, columns = batch.T) {
+  /** Throws UserError on an id out of range. */
+  constructor(tape: Tape, model: Gpt, batch: Batch, options: RowOptions = {}) {
+    const { columns = batch.T, recompute = false, dropout } = options;
     this.batch = batch;
+    this.#recompute = recompute;
     this.#tape = tape;
     this.#model = model;
     this.#ids = inputIds(batch);
     this.#attrs = embeddingAttrs(tape.gpu, this.#ids, batch.positions, tablesOf(model));
-    this.state = rowState(model.config, this.own(upload(tape.gpu, batch.first, [batch.B])), columns);
+    const first = this.own(upload(tape.gpu, batch.first, [batch.B]));
+    const question = batch.latentStart < batch.T ? batch.latentStart : 0;
+    const masks = dropout && {
+      rate: dropout.rate,
+      keys: this.own(maskKeys(tape.gpu, dropout, maskSites(model.config))),
+    };
+    this.state = rowState(model.config, first, columns, { apart: recompute ? question : 0, masks });
   }
 
   /** Keeps a tensor until `release`. */
@@ -183,21 +216,23 @@ export class LatentRow {
       const next = plan[i + 1];
       const needed = firstNeeded(pass);
       const from = Math.min(pass.t1 - (next?.fed ?? 0), needed);
+      const recompute = this.#recompute && pass.recorded && pass.t1 - pass.t0 > 1 && pass.settled === pass.t1;
       // No later column and no label needs a pass of which nothing is read.
       return from < pass.t1
-        ? [{ pass, name: passName(plan, i), from, next, labelled: needed < pass.t1 }]
+        ? [{ pass, name: passName(plan, i), from, next, labelled: needed < pass.t1, recompute }]
         : [];
     });
     const recorded = runs.filter(({ pass }) => pass.recorded);
     this.#prepare(recorded, takes !== undefined);
     let fed: Tensor | undefined; // what the hidden states before the pass feed back, [fed·B, C]
     for (const run of runs) {
-      const { pass, from, next } = run;
+      const { pass, from, next, recompute } = run;
       const { t0, t1 } = pass;
       const late = pass.recorded ? this.#late?.pass(recorded.indexOf(run)) : undefined;
       const settled = pass.recorded && pass.settled < t1 ? pass.settled : undefined;
+      const options = { t0, from, late, settled, recompute };
       const forward = (): Tensor =>
-        this.#model.forward(tape, this.#input(fed, pass, late), this.state, t0, from, late, settled);
+        this.#model.forward(tape, this.#input(fed, pass, late), this.state, options);
       tape.gpu.scope(run.name, () => {
         const hidden = pass.recorded ? forward() : tape.noGrad(forward);
         visit(hidden, pass, from);
@@ -207,6 +242,8 @@ export class LatentRow {
         fed = this.#fedInto(next, thought, pass.recorded || next.recorded, feed);
         if (fed) takes?.(fed, next);
       });
+      // Here the backward pass has done all passes but this one, whose linear maps keep nothing.
+      if (t0 === 0 && late) tape.whenReached(() => this.#late?.endMaps());
     }
   }
 
@@ -257,11 +294,11 @@ export class LatentRow {
     );
     if (recorded.length === 1) return;
     const slope = this.#model.config.recurrence?.feedback !== 'token';
-    const columns = recorded.map(({ pass: { t0, t1 }, from, labelled, next }) => {
+    const columns = recorded.map(({ pass: { t0, t1 }, from, labelled, next, recompute }) => {
       // Gradient comes back from labels, and from what is fed back where that depends on the hidden state by a slope.
       const read =
         next !== undefined && next.fed > 0 && (taken || recorded.some(({ pass }) => pass === next));
-      return { all: t1 - t0, read: labelled || (read && slope) ? t1 - from : 0 };
+      return { all: t1 - t0, read: labelled || (read && slope) ? t1 - from : 0, recompute };
     });
     this.#late = new LateRow(gpu, this.#model.config, B, columns, this.#plans);
   }
@@ -340,7 +377,10 @@ export function latentLoss(tape: Tape, model: Gpt, batch: Batch, options: LossOp
   const labelled = labelledRows(batch, model.config.vocabSize);
   if (labelled.length === 0) throw new UserError('the batch has no labels, so there is no loss');
   const scale = options.scale ?? 1 / labelled.length;
-  const row = new LatentRow(tape, model, batch);
+  const row = new LatentRow(tape, model, batch, {
+    recompute: options.recompute,
+    dropout: options.dropout,
+  });
   const own = (tensor: Tensor): Tensor => row.own(tensor);
   const supervised = stepScale > 0 && batch.steps?.some(steps => stepTokenCount({ steps }, schedule) > 0);
   // A column that is run again has its labels in the pass that runs it last.

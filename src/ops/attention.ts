@@ -1,9 +1,11 @@
 // Causal multi-head attention of one pass over columns [t0, t1) of a row, against a K/V store of all columns.
 // Knows the store's layout and which form of the kernels an adapter runs; knows no projections: qkv comes in.
+import { copyRange } from '../flat.ts';
 import type { Gpu, Launch } from '../gpu/gpu.ts';
 import type { Constants } from '../gpu/shader.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
+import { dropBound, type SiteMasks } from './masks.ts';
 import { SharedRows } from './shared-rows.ts';
 
 /**
@@ -32,17 +34,20 @@ export class KvStore {
   #records: Tensor | undefined;
   /** Columns that recorded passes ran and later ones run again. */
   #again = 0;
+  /** Columns of the first pass, whose records are left out until it runs backward. */
+  readonly #apart: number;
   /** As many columns of records are filled, from the end; columns from `earliest` on have run backward. */
   #filled = 0;
   #earliest: number;
 
   /** Room for `columns` columns of `B` rows, keys and values `C` wide. Contents are undefined until appended. */
-  static create(gpu: Gpu, size: { columns: number; B: number; C: number }): KvStore {
+  static create(gpu: Gpu, size: StoreSize): KvStore {
     return new KvStore(gpu, size);
   }
 
-  constructor(gpu: Gpu, { columns, B, C }: { columns: number; B: number; C: number }) {
+  constructor(gpu: Gpu, { columns, B, C, apart = 0 }: StoreSize) {
     this.#gpu = gpu;
+    this.#apart = apart;
     this.columns = columns;
     this.B = B;
     this.C = C;
@@ -84,18 +89,21 @@ export class KvStore {
         `attention: columns [${t0}, ${t1}) run backward after a pass from column ${this.#earliest}; ` +
           'passes run backward last to first, and reset() starts afresh',
       );
-    const end = this.columns + this.#again;
+    // As many rows as passes that are still to come may fill; where the first comes apart, those that it does.
+    const end = t0 < this.#apart ? this.#filled + t1 - from : this.columns + this.#again - this.#apart;
     const ownEnd = end - this.#filled;
-    const size = end * this.B * (2 * this.C + 4 * heads);
-    if (this.#records && this.#records.size !== size) {
-      this.#records.free();
-      this.#records = undefined;
+    const width = this.B * (2 * this.C + 4 * heads);
+    const before = this.#records;
+    if (!before || before.size !== end * width) {
+      this.#records = empty(this.#gpu, [end * this.B, heads, (2 * this.C) / heads + 4]);
+      const kept = t0 < this.#apart ? this.#filled * width : 0;
+      if (before && kept > 0) copyRange(before, before.size - kept, this.#records, end * width - kept, kept);
+      before?.free();
     }
-    this.#records ??= empty(this.#gpu, [end * this.B, heads, (2 * this.C) / heads + 4]);
     this.#filled += t1 - from;
     this.#earliest = t0;
     if (t0 === 0) this.reset();
-    return { records: this.#records, shift: ownEnd - t1, ownEnd, end };
+    return { records: this.#records!, shift: u32(ownEnd - t1), ownEnd, end };
   }
 
   /** Forgets the records, where a step ended without the backward of its first pass. */
@@ -112,6 +120,22 @@ export class KvStore {
   }
 }
 
+export interface StoreSize {
+  readonly columns: number;
+  readonly B: number;
+  readonly C: number;
+  /**
+   * Columns of the first pass, if its records are to have no room before it runs backward itself: less memory until
+   * then, for a copy of those of the other passes. 0, the default: there is room for all from the start.
+   */
+  readonly apart?: number;
+}
+
+/** Kernels add a shift as they do unsigned numbers: one below 0 wraps. */
+function u32(shift: number): number {
+  return shift >>> 0;
+}
+
 /** Where the records of a pass's queries lie: rows of columns, those of later passes after its own. */
 export interface Records {
   readonly records: Tensor;
@@ -123,7 +147,7 @@ export interface Records {
 /**
  * Forms of the kernels. `plain`: a thread a query (or key), any adapter. `quad`: four lanes share what they load;
  * needs the feature `subgroups`. `column`: for one query a head, by fours, with one kernel backward. Where D is no
- * multiple of 4, or `column` is asked for and there are more queries, the form is the plain one.
+ * multiple of 4, weights are dropped out, or `column` is asked for and there are more queries, the form is the plain one.
  */
 export type AttentionForm = 'plain' | 'quad' | 'column';
 
@@ -143,6 +167,8 @@ export interface AttentionAttrs {
   readonly heads: number;
   /** Where the output goes, of its size; by default memory of its own. */
   readonly out?: Tensor | undefined;
+  /** Dropout of the weights; by default there is none. Only the plain form has it. */
+  readonly masks?: SiteMasks | undefined;
   /** Forces a form; by default the faster one on this adapter. */
   readonly form?: AttentionForm;
 }
@@ -174,6 +200,7 @@ interface Sizes {
  * out [(t0+Tp-from)*B, C] of qkv [Tp*B, 3C] (row (t-t0)*B + b: q, k, v, each its heads side by side), for columns
  * [t0, t0+Tp): softmax(q·kᵀ / sqrt(D)) v over the keys [first[b], t] of the store, to which the pass's own
  * keys and values are appended first. Head width D = C/H is 1 to 128. Columns before `first` give zeros, those before `from` nothing.
+ * With `masks` the weights are dropped out: each is kept, 1 / (1 - rate) times, or 0, as `keepsWeight` in masks.ts says.
  * Formula: Vaswani et al. 2017 (arXiv 1706.03762) eq. 1; as FlashAttention-2 (arXiv 2307.08691) computes it.
  *
  * The backward of every recorded pass must run, last to first, even where nothing but its keys and values was used.
@@ -192,12 +219,14 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     const output = attrs.out ?? empty(gpu, [(t1 - from) * B, C]);
     const lse = empty(gpu, [(t1 - from) * B, H]);
     const bind = { qkv: store.qkv, first: attrs.first, out: output, lse };
-    const { form, how } = pick(gpu, t1 - from, sizes, attrs.form);
+    const dropped = droppedBy(attrs);
+    const { form, how } = pick(gpu, t1 - from, sizes, attrs);
     const common = { B, H, scale: D ** -0.5 };
     if (form === 'column') gpu.run('attention-forward-column', bind, { t: from, ...common }, how);
     else {
       const params = { t1, start: from, ...common };
-      gpu.run(form === 'quad' ? 'attention-forward-quad' : 'attention-forward', bind, params, how);
+      if (form === 'quad') gpu.run('attention-forward-quad', bind, params, how);
+      else gpu.run('attention-forward', { ...bind, ...dropped.bind }, { ...params, ...dropped.params }, how);
     }
     return { output, saved: { lse } };
   },
@@ -215,23 +244,27 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     // forward: out, lse = softmax(q · kᵀ * scale) · v
     const bind = { qkv: store.qkv, first, out: output, dOut: dOutput, lse, dqkv, records };
     const scale = D ** -0.5;
-    const keys = pick(gpu, t1 - t0, sizes, attrs.form, { ADD });
+    const dropped = droppedBy(attrs);
+    const keys = pick(gpu, t1 - t0, sizes, attrs, { ADD });
     if (keys.form === 'column') {
       gpu.run('attention-backward-column', bind, { t: t0, B, H, scale, shift, end }, keys.how);
     } else {
       // One query among many keys would be faster on its own, but not by what another kernel takes to compile.
-      const queries = pick(gpu, t1 - from, sizes, keys.form, { ADD });
+      const queries = pick(gpu, t1 - from, sizes, { ...attrs, form: keys.form }, { ADD });
       const pass = { t0, t1, start: from, B, H, shift };
       const dq = { ...pass, scale };
-      gpu.run(queries.form === 'quad' ? 'attention-dq-quad' : 'attention-dq', bind, dq, queries.how);
+      if (queries.form === 'quad') gpu.run('attention-dq-quad', bind, dq, queries.how);
+      else gpu.run('attention-dq', { ...bind, ...dropped.bind }, { ...dq, ...dropped.params }, queries.how);
       const seen = { qkv: store.qkv, first, records, dqkv };
+      const plainSeen = { ...seen, ...dropped.bind };
       const dkv = { ...pass, end: again ? ownEnd : end };
-      if (d.qkv) gpu.run(keys.form === 'quad' ? 'attention-dkv-quad' : 'attention-dkv', seen, dkv, keys.how);
+      if (d.qkv && keys.form === 'quad') gpu.run('attention-dkv-quad', seen, dkv, keys.how);
+      else if (d.qkv) gpu.run('attention-dkv', plainSeen, { ...dkv, ...dropped.params }, keys.how);
       if (d.qkv && again && end > ownEnd) {
         // The columns that no later pass ran again are seen by later queries too.
-        const kept = pick(gpu, settled - t0, sizes, 'plain', { ADD: true });
-        const later = { t0, t1: settled, start: settled - 1, B, H, shift: ownEnd - settled + 1, end };
-        gpu.run('attention-dkv', seen, later, kept.how);
+        const kept = pick(gpu, settled - t0, sizes, { ...attrs, form: 'plain' }, { ADD: true });
+        const later = { t0, t1: settled, start: settled - 1, B, H, shift: u32(ownEnd - settled + 1), end };
+        gpu.run('attention-dkv', plainSeen, { ...later, ...dropped.params }, kept.how);
       }
     }
     if (!d.qkv) dqkv.free();
@@ -246,21 +279,29 @@ function pick(
   gpu: Gpu,
   columns: number,
   { B, H, D }: Sizes,
-  asked: AttentionForm | undefined,
+  { form: asked, masks }: Pick<AttentionAttrs, 'form' | 'masks'>,
   more: Constants = {},
 ): { form: AttentionForm; how: Launch } {
   const many = gpu.cpuRun && gpu.features.has('subgroups') ? 'quad' : 'plain';
   const wanted = asked ?? (columns === 1 ? 'column' : many);
-  const form = D % 4 > 0 || (wanted === 'column' && columns > 1) ? 'plain' : wanted;
+  const form = masks || D % 4 > 0 || (wanted === 'column' && columns > 1) ? 'plain' : wanted;
   // As many lanes as the CPU's vectors have: four in SwiftShader, eight in llvmpipe.
   const WG = gpu.swiftshader ? 4 : gpu.cpuRun ? 8 : 64;
   if (form !== 'quad') {
     const groups = Math.ceil((columns * B * H) / WG);
-    return { form, how: { groups, consts: { D, WG, ...more }, unroll: D <= UNROLL_LIMIT } };
+    const consts = { D, WG, ...more, ...(masks && { DROP: true }) };
+    return { form, how: { groups, consts, unroll: D <= UNROLL_LIMIT } };
   }
   const Q = columns >= PAIRED ? 2 : 1;
   const groups = Math.ceil(columns / (WG * Q)) * B * H;
   return { form, how: { groups, consts: { D, WG, Q, ...more }, unroll: D <= UNROLL_LIMIT } };
+}
+
+/** What the plain kernels take beside the rest: keys and rate of the dropout, or something to bind where there is none. */
+function droppedBy({ masks, store }: AttentionAttrs) {
+  if (!masks) return { bind: { keys: store.qkv }, params: { site: 0, bound: 0, grow: 1 } };
+  const { rate, keys, site } = masks;
+  return { bind: { keys }, params: { site, bound: dropBound(rate), grow: 1 / (1 - rate) } };
 }
 
 function check(qkv: Tensor, attrs: AttentionAttrs): Sizes {

@@ -5,6 +5,7 @@ import { add } from './add.ts';
 import { attention } from './attention.ts';
 import { concatRows } from './concat-rows.ts';
 import { crossEntropy } from './cross-entropy.ts';
+import { dropout } from './dropout.ts';
 import { embedding } from './embedding.ts';
 import { gatherRows } from './gather-rows.ts';
 import { gelu } from './gelu.ts';
@@ -28,6 +29,7 @@ export const ops = table({
   attention,
   'concat-rows': concatRows,
   'cross-entropy': crossEntropy,
+  dropout,
   embedding,
   'gather-rows': gatherRows,
   gelu,

@@ -8,7 +8,7 @@ import { type Late, type LateGradients, weightGradients } from './late.ts';
 import { type MatmulVariant, type Operand, product } from './product.ts';
 import { sumRows } from './reduce.ts';
 
-type Inputs = { x: Tensor; w1: Tensor; b1: Tensor; w2: Tensor; b2: Tensor; residual: Tensor };
+type Inputs = { x: Tensor; w1: Tensor; b1: Tensor; w2: Tensor; b2: Tensor; residual?: Tensor };
 
 /** h: the hidden layer before GELU; g: after it. Both [M, I]. */
 type Saved = { h: Tensor; g: Tensor };
@@ -22,15 +22,17 @@ export interface MlpAttrs {
         readonly second: Late<LateGradients> | undefined;
       }
     | undefined;
+  /** The values of y are not wanted, only what the backward needs: they are not computed. */
+  readonly unread?: boolean | undefined;
 }
 
 /**
- * y = gelu(x·w1 + b1)·w2 + b2 + residual with x [M, C], w1 [C, I], w2 [I, C], residual [M, C]. GELU as in gelu.ts.
+ * y = gelu(x·w1 + b1)·w2 + b2 + residual with x [M, C], w1 [C, I], w2 [I, C], residual [M, C] or none. GELU as in gelu.ts.
  */
 export const mlp: Op<Inputs, MlpAttrs, Saved> = {
   name: 'mlp',
   passes: ['residual'],
-  forward(gpu, { x, w1, b1, w2, b2, residual }, { variant, late }) {
+  forward(gpu, { x, w1, b1, w2, b2, residual }, { variant, late, unread }) {
     const inner = w1.shape.at(-1)!;
     const rows = x.size / x.shape.at(-1)!;
     const h = empty(gpu, [rows, inner]);
@@ -39,7 +41,7 @@ export const mlp: Op<Inputs, MlpAttrs, Saved> = {
     // h = x·w1 + b1, g = gelu(h)
     product(gpu, plain(x), plain(w1), { tensor: g, beta: 0 }, { variant, bias: b1, gelu: h });
     // y = g·w2 + b2 + residual
-    product(gpu, plain(g), plain(w2), { tensor: y, beta: 0 }, { variant, bias: b2, residual });
+    if (!unread) product(gpu, plain(g), plain(w2), { tensor: y, beta: 0 }, { variant, bias: b2, residual });
     return { output: y, saved: { h, g } };
   },
   backward(gpu, { inputs: { x, w1, w2 }, attrs: { variant, late }, saved: { h, g } }, dy, d) {

@@ -93,7 +93,11 @@ export async function trainArm(
   const log = (record: MetricRecord): Promise<void> => files.append(around.metricsPath, formatRecord(record));
 
   const modelFiles = async (): Promise<ModelFiles> => ({
-    config: { ...model.config, reasoning: reasoningOf(mode, position.stage, options) },
+    config: {
+      ...model.config,
+      dropout: options.dropout > 0 ? options.dropout : undefined,
+      reasoning: reasoningOf(mode, position.stage, options),
+    },
     weights: await parameters.values(),
     tokenizer: tokenizer.toJson(),
   });
@@ -181,7 +185,7 @@ export async function trainArm(
   while (!ended) {
     const { rows, lr } = course.step(position, learner.optimizer.steps);
     gpu.pool.resetPeak();
-    const values = learner.step(rows, lr);
+    const values = learner.step(rows, lr, position.step);
     peakBytes = Math.max(peakBytes, gpu.pool.memory.peak);
     position = advance(position, options.batch);
     since.tokens += values.tokens;

@@ -20,7 +20,8 @@ const ALL: Read = { start: true, end: true, latent: true };
  * A model that wrote its steps out (`cot`, `no-cot`, `icot`, …) never read a marker. In those rows of the embedding is
  * then what training leaves of an unused token: weight decay has shrunk it, and the softmax, the head being the same
  * matrix, has pushed it away from every hidden state. In the reference such a model has no markers yet: they are added
- * when it begins to think, as copies of `<<` (openModel in eval/open.ts). Here they begin as the same copies then.
+ * when it begins to think, as copies of `<<` (openModel in eval/open.ts). Here they begin as the same copies then. But in a
+ * vocabulary of words they stay what they are: graph search is learnt with them (docs/log.md).
  *
  * Markers that were read stay bit for bit, and so do all of a model that does not say how it was trained.
  */

@@ -176,6 +176,20 @@ export const OPTIONS = {
       'at most so many rows at once; gradients add up to the batch',
     ),
   ),
+  recompute: resumable(
+    common(
+      'Optimizer',
+      toggle(),
+      false,
+      'keep only the inputs of blocks, and run these again in the backward pass: less memory for a fifth more products',
+    ),
+  ),
+  dropout: common(
+    'Optimizer',
+    real(0, 1, 'half-open'),
+    0,
+    'share of embeddings, attention weights and residual sums that is set to 0 while training',
+  ),
   lr: perPreset('Optimizer', real(0, Number.POSITIVE_INFINITY, 'open'), 'highest learning rate'),
   warmup: perPreset(
     'Optimizer',

@@ -17,6 +17,12 @@ export interface StepOptions extends AdamWOptions {
   readonly padId: number;
   /** Weight of the step head's loss; 0, the default: the model has no such head. */
   readonly stepSupervision?: number;
+  /** Blocks of the question and the text run again in the backward pass instead of being kept. */
+  readonly recompute?: boolean;
+  /** Rate of the dropout; 0, the default: there is none. */
+  readonly dropout?: number;
+  /** Of the dropout's masks. */
+  readonly seed?: number;
 }
 
 /** Values of a step that are still on the device: read them when they are needed, then free them. */
@@ -50,9 +56,12 @@ export class Learner {
     for (const name of parameters.names()) this.#tape.watch(parameters.get(name), this.#gradients.get(name));
   }
 
-  /** Records and submits one step on `rows` at rate `lr`; waits for nothing. */
-  step(rows: readonly Row[], lr: number): StepValues {
-    const losses = this.#gradientsOf(rows);
+  /**
+   * Records and submits one step on `rows` at rate `lr`; waits for nothing. `step` is its number in the run, which the
+   * dropout's masks follow from.
+   */
+  step(rows: readonly Row[], lr: number, step = 0): StepValues {
+    const losses = this.#gradientsOf(rows, step);
     const { gpu } = this.model.parameters;
     const clip = gpu.scope('optimizer', () => this.optimizer.step(lr));
     gpu.submit();
@@ -61,7 +70,7 @@ export class Learner {
 
   /** Forward and backward without a step, so that the kernels of such rows are compiled: changes no value. */
   rehearse(rows: readonly Row[]): void {
-    for (const loss of this.#gradientsOf(rows)) loss.free();
+    for (const loss of this.#gradientsOf(rows, 0)) loss.free();
     this.model.parameters.gpu.submit();
   }
 
@@ -75,8 +84,10 @@ export class Learner {
   }
 
   /** Leaves the gradients of the batch's mean loss in place of those before; returns the losses of its parts. */
-  #gradientsOf(rows: readonly Row[]): Tensor[] {
-    const { window, padId, stepSupervision = 0 } = this.#options;
+  #gradientsOf(rows: readonly Row[], step: number): Tensor[] {
+    const { window, padId, stepSupervision = 0, recompute = false, dropout = 0, seed = 0 } = this.#options;
+    // A row's masks are its own, whatever batch it comes in.
+    const numbers = new Map(rows.map((row, i) => [row, i]));
     const labels = rows.reduce((sum, row) => sum + labelCount(row), 0);
     const stepTokens = rows.reduce((sum, row) => sum + stepTokenCount(row, this.#schedule), 0);
     const stepScale = stepTokens > 0 ? stepSupervision / stepTokens : 0;
@@ -84,7 +95,14 @@ export class Learner {
     return this.#microBatches(rows).map(part => {
       const batch = collate(part, padId);
       const { gpu } = this.#tape;
-      const wanted = { window, scale: 1 / labels, stepScale };
+      const masked = { rate: dropout, seed, step, rows: part.map(row => numbers.get(row)!) };
+      const wanted = {
+        window,
+        scale: 1 / labels,
+        stepScale,
+        recompute,
+        dropout: dropout > 0 ? masked : undefined,
+      };
       const { loss, release } = gpu.scope('forward', () => latentLoss(this.#tape, this.model, batch, wanted));
       gpu.scope('backward', () => {
         this.#tape.backward(loss);

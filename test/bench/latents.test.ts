@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { measureGeneration } from '../../bench/latents/generation.ts';
+import { DEEP, measureRecompute } from '../../bench/latents/recompute.ts';
 import {
   MOST_LATENTS,
   pairedPrompts,
@@ -151,6 +152,16 @@ describe('on a device', async () => {
     expect(full.memory.slope).toBeGreaterThan(3 * columnBytes);
   });
 
+  it('recomputed blocks of twelve layers need at most 35 % of the memory', async () => {
+    const live = gpu.pool.memory.live;
+    const size = { ...DEEP, width: 32, heads: 2 };
+    for (const { keptBytes, recomputedBytes, n, ratio } of await measureRecompute(gpu, 4, TWICE, size)) {
+      expect(recomputedBytes / keptBytes, `${n} latents`).toBeLessThanOrEqual(0.35);
+      expect(ratio.median).toBeGreaterThan(0);
+    }
+    expect(gpu.pool.memory.live).toBe(live);
+  });
+
   it('generation runs as many columns as it says, and leaves nothing behind', async () => {
     const live = gpu.pool.memory.live;
     const { latents, written, read, n } = await measureGeneration(gpu, SMALL, 2, TWICE, [1, 3]);
@@ -185,13 +196,13 @@ it('runs small, shows and writes its figures, and keeps no results', async () =>
 
 describe('bad input is one line and status 1', () => {
   it.each([
-    ['--only taxes', 'error: --only must be some of tax, scaling, generation, got "taxes"'],
+    ['--only taxes', 'error: --only must be some of tax, scaling, generation, recompute, got "taxes"'],
     [
       '--latents 3',
       'error: --latents goes with --only tax: the other measurements have numbers of their own',
     ],
     ['--only tax --latents 17', 'error: --latents must be an integer from 0 to 16, got "17"'],
-    ['--only tax,', 'error: --only must be some of tax, scaling, generation, got ""'],
+    ['--only tax,', 'error: --only must be some of tax, scaling, generation, recompute, got ""'],
     ['--adapter fast', 'error: --adapter must be auto, gpu or software'],
     ['--bogus', "error: unknown option '--bogus'"],
   ])('%s', async (flags, message) => {

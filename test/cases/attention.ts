@@ -2,6 +2,7 @@
 // scores, softmax, weighted sum, and the chain rule through them. Passes and stores: test/ops-attention.test.ts.
 import fc from 'fast-check';
 import { attention, KvStore } from '../../src/ops/attention.ts';
+import { keepsWeight, type Words } from '../../src/ops/masks.ts';
 import { upload } from '../../src/tensor.ts';
 import { type Arr, arr, normal, type OpCase } from './case.ts';
 
@@ -17,6 +18,15 @@ export interface AttentionCpuAttrs {
   readonly H: number;
   /** First real column of each row. */
   readonly first: Uint32Array;
+  /** Dropout of the weights, and the rows' keys; by default there is none. */
+  readonly masked?: { readonly rate: number; readonly keys: readonly Words[] };
+}
+
+/** What the weight of the key of column s is multiplied by in the output of the query of column t. */
+function kept({ H, first, masked }: AttentionCpuAttrs, t: number, s: number, b: number, h: number): number {
+  if (!masked) return 1;
+  const [query, key] = [t - first[b]!, s - first[b]!];
+  return keepsWeight(masked.keys[b]!, { query, key, h, H }, masked.rate) ? 1 / (1 - masked.rate) : 0;
 }
 
 /** Left pads: none for the first row, any number (even the whole row) for the others. */
@@ -56,7 +66,7 @@ export function attentionForward(qkv: Arr, attrs: AttentionCpuAttrs): Arr {
         for (const [i, w] of weights(qkv, attrs, D, t, b, h).entries())
           for (let d = 0; d < D; d++)
             out.data[(t * B + b) * H * D + h * D + d]! +=
-              w * qkv.data[at(first[b]! + i, b, 2, h, attrs, D) + d]!;
+              w * kept(attrs, t, first[b]! + i, b, h) * qkv.data[at(first[b]! + i, b, 2, h, attrs, D) + d]!;
   return out;
 }
 
@@ -83,8 +93,9 @@ export function attentionBackward(
         const q = at(t, b, 0, h, attrs, D);
         const key = (i: number): number => at(first[b]! + i, b, 1, h, attrs, D);
         const value = (i: number): number => at(first[b]! + i, b, 2, h, attrs, D);
-        // forward: out = sum_i w_i v_i
-        const dw = w.map((_, i) => g.reduce((sum, gd, d) => sum + gd * x[value(i) + d]!, 0));
+        const keeps = w.map((_, i) => kept(attrs, t, first[b]! + i, b, h));
+        // forward: out = sum_i kept_i w_i v_i
+        const dw = w.map((_, i) => keeps[i]! * g.reduce((sum, gd, d) => sum + gd * x[value(i) + d]!, 0));
         // forward: w = softmax(score), score_i = q·k_i / sqrt(D)
         const mean = w.reduce((sum, wi, i) => sum + wi * dw[i]!, 0);
         for (const [i, wi] of w.entries()) {
@@ -93,7 +104,7 @@ export function attentionBackward(
             dqkv.data[q + d]! += dScore * x[key(i) + d]!;
             if (constant(t, first[b]! + i)) continue;
             dqkv.data[key(i) + d]! += dScore * x[q + d]!;
-            dqkv.data[value(i) + d]! += wi * g[d]!;
+            dqkv.data[value(i) + d]! += keeps[i]! * wi * g[d]!;
           }
         }
       }

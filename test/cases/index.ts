@@ -4,6 +4,7 @@ import { attentionCase } from './attention.ts';
 import type { OpCase } from './case.ts';
 import { concatRowsCase } from './concat-rows.ts';
 import { crossEntropyCase } from './cross-entropy.ts';
+import { dropoutCase } from './dropout.ts';
 import { embeddingCase } from './embedding.ts';
 import { gatherRowsCase } from './gather-rows.ts';
 import { geluCase } from './gelu.ts';
@@ -21,6 +22,7 @@ export const cases: readonly OpCase<any, any>[] = [
   attentionCase,
   concatRowsCase,
   crossEntropyCase,
+  dropoutCase,
   embeddingCase,
   gatherRowsCase,
   geluCase,

@@ -100,6 +100,23 @@ describe.concurrent('kill -9', () => {
   });
 });
 
+test.concurrent('with dropout, micro-batches and recomputed blocks too', async () => {
+  const own = [...TINY.split(' '), '--dropout', '0.2', '--micro-batch', '3', '--recompute'];
+  const [uninterrupted, out] = [join(folder, 'dropout-whole'), join(folder, 'dropout')];
+  await succeed('train.ts', [...own, '--out', uninterrupted]);
+  const killed = await run('train.ts', [...own, '--out', out], async child => {
+    await until(reached(out, 'coconut', 10), child);
+    child.kill('SIGKILL');
+  });
+  expect(killed.signal).toBe('SIGKILL');
+  await succeed('train.ts', ['--resume', out]);
+  expect(weights(out).equals(weights(uninterrupted))).toBe(true);
+  expect(told(out)).toEqual(told(uninterrupted));
+  expect(weights(out).equals(weights(whole))).toBe(false);
+  const config = JSON.parse(readFileSync(join(out, 'final', 'config.json'), 'utf8'));
+  expect(config).toMatchObject({ embd_pdrop: 0.2, attn_pdrop: 0.2, resid_pdrop: 0.2 });
+});
+
 test.concurrent('Ctrl-C writes a checkpoint and says in one line how to go on', async () => {
   const out = join(folder, 'stopped');
   const { status, stderr, stdout } = await interrupted(out, reached(out, 'coconut', 5), 'SIGINT');

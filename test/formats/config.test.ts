@@ -171,6 +171,20 @@ describe('config.json', () => {
     );
   });
 
+  it('keeps a dropout of one rate in all places, and no other', () => {
+    const rates = (embd: number, attn = embd, resid = embd) =>
+      parse({ embd_pdrop: embd, attn_pdrop: attn, resid_pdrop: resid });
+    const kept = rates(0.1);
+    expect(kept.dropout).toBe(0.1);
+    expect(JSON.parse(formatConfig(kept))).toMatchObject({
+      embd_pdrop: 0.1,
+      attn_pdrop: 0.1,
+      resid_pdrop: 0.1,
+    });
+    for (const other of [rates(0), rates(0.1, 0.2), rates(0.1, 0.1, 0), rates(1), parse({})])
+      expect(other.dropout).toBeUndefined();
+  });
+
   it('writes what GPT2LMHeadModel needs, and null where its default id would be wrong', () => {
     const json = JSON.parse(formatConfig(parse({ bos_token_id: null })));
     expect(json).toMatchObject({

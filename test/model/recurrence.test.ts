@@ -6,16 +6,17 @@ import type { Batch } from '../../src/data/batch.ts';
 import { parseBatch } from '../../src/eval/parity.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { Gpt } from '../../src/model/gpt.ts';
-import { latentLoss, type Window } from '../../src/model/latent.ts';
+import { type Dropout, latentLoss, type Window } from '../../src/model/latent.ts';
 import { Parameters } from '../../src/model/parameters.ts';
 import { FEEDBACKS, type Recurrence, type Schedule } from '../../src/model/recurrence.ts';
 import { stepHeadShapes, stepTokenCount } from '../../src/model/step-head.ts';
+import { keepsChannel, keepsWeight, threefry } from '../../src/ops/masks.ts';
 import { Tape } from '../../src/tape.ts';
 import { read } from '../../src/tensor.ts';
 import { testGpu } from '../device.ts';
 import { referenceConfig } from '../reference/engine.ts';
 import { relativeError } from '../reference/fixtures.ts';
-import { lossAndGrads, type ReferenceModel } from '../reference/model.ts';
+import { type Dropping, lossAndGrads, type ReferenceModel } from '../reference/model.ts';
 import { type RowPlan, randomBatch, randomModel, uniform } from '../reference/random.ts';
 
 /** Of a tensor's largest entry, as in test/parity. */
@@ -51,6 +52,8 @@ interface Case {
   readonly window: Window;
   /** Weight of the step head's loss; 0: the model has none. */
   readonly stepWeight: number;
+  readonly recompute?: boolean;
+  readonly dropout?: Dropout;
 }
 
 interface Result {
@@ -61,7 +64,7 @@ interface Result {
 
 /** Loss and gradients of one pass, forward and backward; everything is freed again. */
 async function run(
-  { recurrence, window, stepWeight }: Case,
+  { recurrence, window, stepWeight, recompute, dropout }: Case,
   weights: ReferenceModel['weights'],
   batch: Batch,
   device = gpu,
@@ -79,7 +82,12 @@ async function run(
     0,
   );
   const stepScale = tokens > 0 ? stepWeight / tokens : 0;
-  const { loss, release } = latentLoss(tape, new Gpt(parameters), batch, { window, stepScale });
+  const { loss, release } = latentLoss(tape, new Gpt(parameters), batch, {
+    window,
+    stepScale,
+    recompute,
+    dropout,
+  });
   tape.backward(loss);
   release();
   const result = {
@@ -106,9 +114,21 @@ function problem({ recurrence, stepWeight }: Case, plan: readonly RowPlan[], see
   return { model, asked, batch };
 }
 
+/** The masks of a step, for the reference. */
+function droppingOf({ rate, seed, step, rows }: Dropout): Dropping {
+  const key = (site: number, b: number) => threefry([seed, step], [site, rows[b]!]);
+  const factor = (kept: boolean): number => (kept ? 1 / (1 - rate) : 0);
+  return {
+    channel: (site, b, position, c) => factor(keepsChannel(key(site, b), position, c, rate)),
+    weight: (site, b, query, at, h) =>
+      factor(keepsWeight(key(site, b), { query, key: at, h, H: published.heads }, rate)),
+  };
+}
+
 async function check(what: Case, plan: readonly RowPlan[], seed: number, device = gpu): Promise<void> {
   const { model, asked, batch } = problem(what, plan, seed);
-  const expected = lossAndGrads(model, asked, what.window, what.stepWeight);
+  const masked = what.dropout ? { ...model, dropout: droppingOf(what.dropout) } : model;
+  const expected = lossAndGrads(masked, asked, what.window, what.stepWeight);
   const { loss, gradients } = await run(what, model.weights, batch, device);
   expect(Math.abs(loss - expected.loss) / expected.loss).toBeLessThan(TOLERANCE);
   expect([...gradients.keys()].sort()).toEqual([...expected.grads.keys()].sort());
@@ -254,5 +274,85 @@ describe('parallel iterations', () => {
     ];
     expect(all).toEqual([...all].sort((a, b) => a - b));
     expect(all[0]!).toBeLessThan(all[3]! / 2);
+  });
+});
+
+describe('recomputed blocks', () => {
+  const hidden = (schedule: Schedule, window: Window, recompute: boolean): Case => {
+    return { recurrence: { feedback: 'hidden', schedule }, window, stepWeight: 0, recompute };
+  };
+  const row = { question: 4, text: 3 };
+  const planOf = (latents: number) => [0, 2, 1].map(more => ({ ...row, question: 4 + more, latents }));
+  const inBlock = (name: string): boolean => /\.(h\.\d+|ln_f)\./.test(name);
+
+  test('give the reference its gradients in any schedule and window', async () => {
+    const property = fc.asyncProperty(
+      equalRows,
+      schedules,
+      windows,
+      fc.nat(),
+      (plan, schedule, window, seed) => check(hidden(schedule, window, true), plan, seed),
+    );
+    await fc.assert(property, { seed: 5, numRuns: 16 });
+  });
+
+  test.each(['full', 1, 2] as const)('change no bit but of sums over passes, window %s', async window => {
+    for (const latents of [0, 1, 4]) {
+      const { model, batch } = problem(hidden('sequential', window, false), planOf(latents), 6);
+      const kept = await run(hidden('sequential', window, false), model.weights, batch);
+      const again = await run(hidden('sequential', window, true), model.weights, batch);
+      expect(again.loss).toBe(kept.loss);
+      expect(again.dispatches).toBeGreaterThan(kept.dispatches);
+      for (const [name, gradient] of kept.gradients) {
+        const other = again.gradients.get(name)!;
+        if (latents === 0 || !inBlock(name)) expect(other, name).toEqual(gradient);
+        else expect(relativeError(other, gradient), name).toBeLessThan(1e-5);
+      }
+    }
+  });
+
+  test('take less memory the more layers there are', async () => {
+    const peak = async (latents: number, recompute: boolean): Promise<number> => {
+      const { model, batch } = problem(hidden('sequential', 'full', recompute), planOf(latents), 7);
+      gpu.pool.resetPeak();
+      await run(hidden('sequential', 'full', recompute), model.weights, batch);
+      return gpu.pool.memory.peak;
+    };
+    for (const latents of [0, 3]) expect(await peak(latents, true)).toBeLessThan(await peak(latents, false));
+  });
+});
+
+describe('dropout', () => {
+  const of = (schedule: Schedule, window: Window, recompute: boolean, rows: readonly RowPlan[]): Case => {
+    const dropout = { rate: 0.3, seed: 7, step: 2, rows: rows.map((_, b) => 3 * b + 1) };
+    return { recurrence: { feedback: 'hidden', schedule }, window, stepWeight: 0, recompute, dropout };
+  };
+
+  test('gives the reference its gradients in any schedule and window, recomputed or not', async () => {
+    const property = fc.asyncProperty(
+      equalRows,
+      schedules,
+      windows,
+      fc.boolean(),
+      fc.nat(),
+      (plan, schedule, window, recompute, seed) => check(of(schedule, window, recompute, plan), plan, seed),
+    );
+    await fc.assert(property, { seed: 8, numRuns: 20 });
+  });
+
+  test('with mixed latent counts, which pad rows on the left', async () => {
+    const plan = [0, 3, 1, 2].map(latents => ({ question: 2 + latents, latents, text: 2 }));
+    for (const recompute of [false, true]) await check(of('sequential', 'full', recompute, plan), plan, 9);
+  });
+
+  test('changes no bit where blocks run again and rows have one pass', async () => {
+    const plan = [2, 4, 3].map(question => ({ question, latents: 0, text: 3 }));
+    const [kept, again] = [of('sequential', 'full', false, plan), of('sequential', 'full', true, plan)];
+    const { model, batch } = problem(kept, plan, 10);
+    const expected = await run(kept, model.weights, batch);
+    expect({ ...(await run(again, model.weights, batch)), dispatches: 0 }).toEqual({
+      ...expected,
+      dispatches: 0,
+    });
   });
 });

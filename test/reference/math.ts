@@ -95,17 +95,26 @@ export function softmax(x: Float64Array): Float64Array {
  * Attention of one query over the keys up to and including its own column, head by head:
  * s[j] = q·k[j] / √D, p = softmax(s), y = Σ p[j] v[j]. q and each k[j], v[j] are [C], C = H·D.
  */
-export function attention(q: Float64Array, k: Float64Array[], v: Float64Array[], H: number): Float64Array {
+export function attention(
+  q: Float64Array,
+  k: Float64Array[],
+  v: Float64Array[],
+  H: number,
+  keep: Keep = () => 1,
+): Float64Array {
   const y = new Float64Array(q.length);
   const D = q.length / H;
   for (let h = 0; h < H; h++) {
     const p = probabilities(q, k, h, D);
     for (let j = 0; j < k.length; j++) {
-      for (let i = h * D; i < (h + 1) * D; i++) y[i]! += p[j]! * v[j]![i]!;
+      for (let i = h * D; i < (h + 1) * D; i++) y[i]! += keep(j, h) * p[j]! * v[j]![i]!;
     }
   }
   return y;
 }
+
+/** What the weight of key j in head h is multiplied by: dropout. */
+export type Keep = (j: number, h: number) => number;
 
 function probabilities(q: Float64Array, k: Float64Array[], h: number, D: number): Float64Array {
   const s = new Float64Array(k.length);
@@ -115,7 +124,7 @@ function probabilities(q: Float64Array, k: Float64Array[], h: number, D: number)
   return softmax(s);
 }
 
-/** y = Σ p[j] v[j], p = softmax(s), s[j] = q·k[j] / √D: adds into every dk[j] and dv[j], returns dq. */
+/** y = Σ keep[j] p[j] v[j], p = softmax(s), s[j] = q·k[j] / √D: adds into every dk[j] and dv[j], returns dq. */
 export function attentionBackward(
   q: Float64Array,
   k: Float64Array[],
@@ -124,6 +133,7 @@ export function attentionBackward(
   dy: Float64Array,
   dk: Float64Array[],
   dv: Float64Array[],
+  keep: Keep = () => 1,
 ): Float64Array {
   const dq = new Float64Array(q.length);
   const D = q.length / H;
@@ -132,8 +142,8 @@ export function attentionBackward(
     const dp = new Float64Array(k.length);
     for (let j = 0; j < k.length; j++) {
       for (let i = h * D; i < (h + 1) * D; i++) {
-        dv[j]![i]! += p[j]! * dy[i]!;
-        dp[j]! += v[j]![i]! * dy[i]!;
+        dv[j]![i]! += keep(j, h) * p[j]! * dy[i]!;
+        dp[j]! += keep(j, h) * v[j]![i]! * dy[i]!;
       }
     }
     const mean = p.reduce((sum, pj, j) => sum + pj * dp[j]!, 0);

@@ -63,6 +63,42 @@ export type Weights = Map<string, Float64Array>;
 export interface ReferenceModel {
   readonly config: ReferenceConfig;
   readonly weights: Weights;
+  /** Dropout; by default there is none. */
+  readonly dropout?: Dropping;
+}
+
+/** What a value is multiplied by at a place of the model, 0 or 1 / (1 - rate). Positions count from a row's first column. */
+export interface Dropping {
+  channel(site: number, b: number, position: number, c: number): number;
+  weight(site: number, b: number, query: number, key: number, h: number): number;
+}
+
+/** Where a column stands: its batch row, and the positions of the row's columns. */
+interface Where {
+  readonly b: number;
+  readonly positions: readonly number[];
+}
+
+/** Channels of column t after dropout; of a gradient, before it. Sites: 0 the embedding, then three a layer. */
+function dropped(
+  { dropout }: ReferenceModel,
+  site: number,
+  { b, positions }: Where,
+  t: number,
+  x: Float64Array,
+) {
+  return dropout ? x.map((value, c) => value * dropout.channel(site, b, positions[t]!, c)) : x;
+}
+
+/** The same for the weights that the query of column t gives to columns `seen`. */
+function keeping(
+  { dropout }: ReferenceModel,
+  site: number,
+  { b, positions }: Where,
+  seen: readonly number[],
+) {
+  const query = positions[seen.at(-1)!]!;
+  return (j: number, h: number): number => dropout?.weight(site, b, query, positions[seen[j]!]!, h) ?? 1;
 }
 
 /** What the backward of one block needs of one column: all vectors [C] except `fc`, [4C] or what n_inner says. */
@@ -162,13 +198,15 @@ function forwardColumn(
   fed: Float64Array | undefined,
   embedding: Float64Array,
   earlier: readonly Column[],
+  where: Where,
 ): Column {
   const { n_layer, n_head, n_embd: C, layer_norm_epsilon: eps } = model.config;
   const w = (name: string) => model.weights.get('transformer.' + name)!;
   const project = (name: string, x: Float64Array) => linear(x, w(name + '.weight'), w(name + '.bias'));
   const norm = (name: string, x: Float64Array) => layerNorm(x, w(name + '.weight'), w(name + '.bias'), eps);
   const layers: LayerTrace[] = [];
-  let x = embedding;
+  let x = dropped(model, 0, where, visit.t, embedding);
+  const seen = [...earlier.map(({ t }) => t), visit.t];
   for (let layer = 0; layer < n_layer; layer++) {
     const h = `h.${layer}.`;
     const ln1 = norm(h + 'ln_1', x);
@@ -176,12 +214,13 @@ function forwardColumn(
     const [q, k, v] = [0, 1, 2].map(part => row(qkv, part, C)) as [Float64Array, Float64Array, Float64Array];
     const keys = [...earlier.map(column => column.layers[layer]!.k), k];
     const values = [...earlier.map(column => column.layers[layer]!.v), v];
-    const y = attention(q, keys, values, n_head);
-    const mid = plus(x, project(h + 'attn.c_proj', y));
+    const site = 3 * layer;
+    const y = attention(q, keys, values, n_head, keeping(model, site + 1, where, seen));
+    const mid = plus(x, dropped(model, site + 2, where, visit.t, project(h + 'attn.c_proj', y)));
     const ln2 = norm(h + 'ln_2', mid);
     const fc = project(h + 'mlp.c_fc', ln2);
     layers.push({ x, ln1, q, k, v, y, mid, ln2, fc });
-    x = plus(mid, project(h + 'mlp.c_proj', gelu(fc)));
+    x = plus(mid, dropped(model, site + 3, where, visit.t, project(h + 'mlp.c_proj', gelu(fc))));
   }
   return { ...visit, fed, layers, x, hidden: norm('ln_f', x) };
 }
@@ -225,7 +264,8 @@ export function forward(
       const input = fed ?? row(w('wte.weight'), batch.input_ids[b]![t]!, C);
       const embedding = plus(input, row(w('wpe.weight'), batch.position_ids[b]![t]!, C));
       const earlier = sees.slice(0, -1).map(j => columns[j]!);
-      columns.push(forwardColumn(model, visit, fed, embedding, earlier));
+      const where = { b, positions: batch.position_ids[b]! };
+      columns.push(forwardColumn(model, visit, fed, embedding, earlier, where));
     });
     return columns;
   });
@@ -347,7 +387,8 @@ export function backward(
       if (label !== undefined && column === settled(columns, t))
         headBackward(column.hidden, label, 1 / labelCount(batch), dHidden[i]!);
       if (!visit.constant) {
-        const dEmbedding = backwardColumn(model, columns, sees, dHidden[i]!, dK, dV, grads);
+        const where = { b, positions: batch.position_ids[b]! };
+        const dEmbedding = backwardColumn(model, columns, sees, dHidden[i]!, dK, dV, grads, where);
         // embedding = (fed or wte[id]) + wpe[position]
         addTo(from === undefined ? row(d('wte.weight'), batch.input_ids[b]![t]!, C) : dFed[i]!, dEmbedding);
         addTo(row(d('wpe.weight'), batch.position_ids[b]![t]!, C), dEmbedding);
@@ -373,6 +414,7 @@ function backwardColumn(
   dK: readonly Float64Array[][],
   dV: readonly Float64Array[][],
   grads: Weights,
+  where: Where,
 ): Float64Array {
   const { n_layer, n_head, n_embd: C, layer_norm_epsilon: eps } = model.config;
   const w = (name: string) => model.weights.get('transformer.' + name)!;
@@ -387,11 +429,13 @@ function backwardColumn(
   for (let layer = n_layer - 1; layer >= 0; layer--) {
     const h = `h.${layer}.`;
     const { x, ln1, q, y, mid, ln2, fc } = column.layers[layer]!;
-    // x' = mid + c_proj(gelu(c_fc(ln_2(mid))))
-    const dFc = geluBackward(fc, project(h + 'mlp.c_proj', gelu(fc), dx));
+    const site = 3 * layer;
+    // x' = mid + dropped(c_proj(gelu(c_fc(ln_2(mid)))))
+    const dMlp = dropped(model, site + 3, where, column.t, dx);
+    const dFc = geluBackward(fc, project(h + 'mlp.c_proj', gelu(fc), dMlp));
     const dMid = plus(dx, norm(h + 'ln_2', mid, project(h + 'mlp.c_fc', ln2, dFc)));
-    // mid = x + c_proj(attention(q, k, v)); q, k, v = c_attn(ln_1(x))
-    const dY = project(h + 'attn.c_proj', y, dMid);
+    // mid = x + dropped(c_proj(attention(q, k, v))); q, k, v = c_attn(ln_1(x))
+    const dY = project(h + 'attn.c_proj', y, dropped(model, site + 2, where, column.t, dMid));
     const at = <V>(pick: (j: number) => V) => earlier.map(pick);
     const dQ = attentionBackward(
       q,
@@ -401,6 +445,12 @@ function backwardColumn(
       dY,
       at(j => dK[layer]![j]!),
       at(j => dV[layer]![j]!),
+      keeping(
+        model,
+        site + 1,
+        where,
+        at(j => columns[j]!.t),
+      ),
     );
     const dQkv = new Float64Array(3 * C);
     [dQ, dK[layer]![t]!, dV[layer]![t]!].forEach((part, i) => {
@@ -408,7 +458,7 @@ function backwardColumn(
     });
     dx = plus(dMid, norm(h + 'ln_1', x, project(h + 'attn.c_attn', ln1, dQkv)));
   }
-  return dx;
+  return dropped(model, 0, where, column.t, dx);
 }
 
 /** Loss and gradients of a batch; `settled(trace[b], t).hidden` has the hidden states, `logits(model, hidden)` the logits. */

@@ -53,15 +53,25 @@ function rows(latents: (i: number) => number = () => 2): Row[] {
 async function train(
   device: Gpu,
   microBatch: number | 'all',
-  { window = 1, latents }: { window?: number; latents?: (i: number) => number } = {},
+  {
+    window = 1,
+    latents,
+    ...more
+  }: {
+    window?: number;
+    latents?: (i: number) => number;
+    dropout?: number;
+    seed?: number;
+    recompute?: boolean;
+  } = {},
 ): Promise<{ losses: number[]; weights: Float32Array }> {
   const parameters = new Parameters(device, config);
   parameters.load(initialWeights(config, 'matched', 4));
   const adamw = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01, clip: 1 };
-  const learner = new Learner(new Gpt(parameters), { ...adamw, window, microBatch, padId: 0 });
+  const learner = new Learner(new Gpt(parameters), { ...adamw, ...more, window, microBatch, padId: 0 });
   const losses: number[] = [];
   for (let step = 0; step < 3; step++) {
-    const values = learner.step(rows(latents), 1e-3);
+    const values = learner.step(rows(latents), 1e-3, step);
     const parts = await Promise.all(values.losses.map(read));
     losses.push(parts.reduce((sum, part) => sum + part[0]!, 0));
     for (const tensor of [...values.losses, values.clip]) tensor.free();
@@ -90,4 +100,19 @@ it('learns the same from rows of several numbers of latents as from each alone, 
   expect(together.losses[2]!).toBeLessThan(together.losses[0]!);
   expect(relativeError(alone.losses, together.losses)).toBeLessThan(1e-5);
   expect(relativeError(alone.weights, together.weights)).toBeLessThan(1e-3); // as above
+});
+
+it('drops the same of a row whatever micro-batch it comes in, with blocks kept or run again', async () => {
+  const dropout = { dropout: 0.2, seed: 3, latents: (i: number) => i % 3, window: 2 };
+  const whole = await train(gpu, 'all', dropout);
+  for (const parts of [await train(gpu, 5, dropout), await train(gpu, 7, { ...dropout, recompute: true })]) {
+    expect(relativeError(parts.losses, whole.losses)).toBeLessThan(1e-5);
+    expect(relativeError(parts.weights, whole.weights)).toBeLessThan(1e-3); // as above
+  }
+  expect(await train(gpu, 'all', dropout)).toEqual(whole);
+  const others = [
+    await train(gpu, 'all', { ...dropout, seed: 4 }),
+    await train(gpu, 'all', { ...dropout, dropout: 0 }),
+  ];
+  for (const { losses } of others) expect(relativeError(losses, whole.losses)).toBeGreaterThan(1e-3);
 });

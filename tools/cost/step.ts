@@ -14,6 +14,7 @@ import { type Work, workOf } from './work.ts';
 export interface StepOptions {
   readonly window: Window;
   readonly microBatch: number | 'all';
+  readonly recompute?: boolean;
   readonly adapter?: AdapterForm;
   readonly limits?: GpuLimits;
 }
@@ -32,6 +33,8 @@ export interface StepCost {
   readonly productFlops: number;
   /** The most bytes alive at once, parameters, gradients and moments included. */
   readonly peakBytes: number;
+  /** Of those, what was not alive before the step: activations and their gradients. */
+  readonly stepBytes: number;
 }
 
 /** Throws GpuOutOfMemoryError where a tensor exceeds the device's limits. */
@@ -40,6 +43,7 @@ export function stepCost(config: ModelConfig, rows: readonly Row[], options: Ste
   const learner = new Learner(new Gpt(new Parameters(dry.gpu, config)), {
     window: options.window,
     microBatch: options.microBatch,
+    recompute: options.recompute ?? false,
     padId: 0,
     beta1: 0.9,
     beta2: 0.999,
@@ -50,11 +54,13 @@ export function stepCost(config: ModelConfig, rows: readonly Row[], options: Ste
   dry.dispatches.length = 0;
   dry.pool.resetPeak();
   const before = dry.counts.flops;
+  const { live } = dry.pool.memory;
   learner.step(rows, 1e-4);
   return {
     dispatches: dry.dispatches.map(costed),
     productFlops: dry.counts.flops - before,
     peakBytes: dry.pool.memory.peak,
+    stepBytes: dry.pool.memory.peak - live,
   };
 }
 

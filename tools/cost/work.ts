@@ -23,6 +23,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   'clip-factor': dispatch => all(dispatch),
   copy: dispatch => moved(need(dispatch.params, 'count') * (2 + adds(dispatch))),
   'cross-entropy': dispatch => all(dispatch),
+  dropout: ({ params, consts }) =>
+    moved(need(params, 'M') * need(params, 'C') * (2 + need(params, 'beta') + (consts.RESIDUAL ? 1 : 0))),
   embedding: ({ params, bound }) => {
     const values = need(params, 'M') * need(params, 'C');
     const table = (name: string): number => Math.min(values, need(bound, name) / 4);

@@ -17,8 +17,8 @@ import { advance, Course, nextStage, positionOf, reasoningOf } from '../../src/t
 import { truncateMetrics } from '../../src/train/metrics.ts';
 import { integer, orWord, path } from '../../src/train/option-kinds.ts';
 import type { TrainOptions } from '../../src/train/option-table.ts';
+import { prepare, type Setup } from '../../src/train/prepare.ts';
 import type { Position } from '../../src/train/schedule.ts';
-import { prepare, type Setup } from '../../src/train/setup.ts';
 import { labelCount, microBatches } from '../../src/train/step.ts';
 import { command, legal, parseFlags } from '../flags.ts';
 import { checkSupport } from './support.ts';

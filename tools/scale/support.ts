@@ -31,12 +31,24 @@ const FOLLOWED: ReadonlySet<OptionKey> = new Set<OptionKey>([
   ...(['latentsPerStep', 'maxLatentStage', 'stageSteps', 'stageMaxSteps', 'uniformProb'] as const),
   ...(['padLatents', 'icotTokens', 'resetOptimizer', 'endMarker', 'logEvery', 'checkpointEvery'] as const),
   // Of the device and of measuring, both of which stay with train.ts.
-  ...(['adapter', 'tune', 'stageAccuracy', 'finalAccuracy', 'stageCheckEvery'] as const),
+  ...([
+    'adapter',
+    'memory',
+    'recompute',
+    'tune',
+    'stageAccuracy',
+    'finalAccuracy',
+    'stageCheckEvery',
+  ] as const),
   ...(['validSamples', 'score', 'evalSamples', 'reportSamples'] as const),
 ]);
 
 /** Throws a UserError of one line where a run has an option that would be ignored. */
 export function checkSupport(options: TrainOptions): void {
+  if (options.mode === 'lm')
+    throw new UserError(
+      'the run has --mode lm, and the trainer in PyTorch learns from samples: go on with train.ts',
+    );
   for (const key of OPTION_KEYS) {
     if (FOLLOWED.has(key)) continue;
     const row = OPTIONS[key];

@@ -29,6 +29,7 @@ const DIMS: Readonly<Record<string, Dims>> = {
   add: { M: 5, C: 61 },
   attention: { B: 2, T: 3, H: 2, D: 3 },
   'cross-entropy': { R: 2, V: 70 },
+  dropout: { B: 2, T: 3, C: 5, t0: 1, residual: 1 },
   embedding: { V: 5, P: 4, M: 6, C: 5, row0: 1, fed: 3, masked: 1 },
   'gather-rows': { M: 6, C: 5, R: 3 },
   gelu: { M: 3, C: 25 },
