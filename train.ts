@@ -4,11 +4,12 @@ import { adapterTitle } from './src/gpu/describe.ts';
 import { nodeCache as cache } from './src/platform/cache.ts';
 import { nodeFiles as files } from './src/platform/files.ts';
 import { onInterrupt, runMain } from './src/platform/main.ts';
-import { openNodeGpu, readPlotLibrary } from './src/platform/node.ts';
+import { freeMemory, openNodeGpu, readPlotLibrary } from './src/platform/node.ts';
 import { armFolder, armModes, makeRunFolder, newestCheckpoint } from './src/train/arms.ts';
 import { measureCeiling } from './src/train/ceiling.ts';
 import { finishArm, readSamples, writeReport } from './src/train/finish.ts';
 import { trainArm } from './src/train/loop.ts';
+import { checkedPlan, planLine } from './src/train/memory-plan.ts';
 import { truncateMetrics } from './src/train/metrics.ts';
 import { resolveOptions, resumedOptions } from './src/train/options.ts';
 import { prepare } from './src/train/prepare.ts';
@@ -31,6 +32,11 @@ await runMain(async () => {
   const { gpu, summary, close } = await openNodeGpu(options.adapter);
   try {
     console.log(summary);
+    const available = options.memory === 'auto' ? freeMemory(gpu) : options.memory * 2 ** 30;
+    const plans = armModes(options).map(mode =>
+      checkedPlan({ mode, samples: options.samples }, setup, options, gpu, available),
+    );
+    console.log(planLine(plans.reduce((most, plan) => (plan.total > most.total ? plan : most))));
     const metricsPath = `${out}/metrics.jsonl`;
     if (from) {
       await files.writeAtomic(metricsPath, truncateMetrics(await files.readText(metricsPath), from.trainer));

@@ -279,3 +279,8 @@ function noAdapter(choice: AdapterChoice): string {
 function firstLine(error: unknown): string {
   return String(error instanceof Error ? error.message : error).split('\n')[0]!;
 }
+
+/** Bytes that a device which the CPU runs can still take; undefined for others: WebGPU does not tell. */
+export function freeMemory({ cpuRun }: Pick<Gpu, 'cpuRun'>): number | undefined {
+  return cpuRun ? process.availableMemory() : undefined;
+}

@@ -86,6 +86,14 @@ export const OPTIONS = {
   ),
   seed: common('Run', integer(0, 2 ** 32 - 1), 0, 'same seed, same bits'),
   adapter: resumable(common('Run', choice('auto', 'gpu', 'software'), 'auto', 'where to compute')),
+  memory: resumable(
+    common(
+      'Run',
+      orWord('auto', real(0, Number.POSITIVE_INFINITY, 'open')),
+      'auto',
+      'GiB that the run may take on the device; auto: what the machine has free, where the device is its CPU, else no limit',
+    ),
+  ),
   tune: common(
     'Run',
     choice('off', 'quick', 'full'),

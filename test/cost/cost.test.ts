@@ -2,13 +2,13 @@
 // model's formula, and how amounts become times.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type AdapterForm, type DryDispatch, REAL_GPU } from '../../src/gpu/dry-gpu.ts';
 import { type ModelConfig, parameterCount } from '../../src/model/config.ts';
 import { Gpt } from '../../src/model/gpt.ts';
 import type { Window } from '../../src/model/latent.ts';
 import { Parameters } from '../../src/model/parameters.ts';
 import { withPreset } from '../../src/train/presets.ts';
 import { Learner } from '../../src/train/step.ts';
-import { type AdapterForm, type DryDispatch, REAL_GPU } from '../../tools/cost/dry-gpu.ts';
 import { floorsOf, type Machine, totalOf } from '../../tools/cost/machines.ts';
 import { columnsOf, presetRows, type RowForm, rowsOf, written } from '../../tools/cost/rows.ts';
 import { byPart, partOf, type StepCost, stepCost } from '../../tools/cost/step.ts';

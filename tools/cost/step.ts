@@ -1,6 +1,7 @@
 // A training step on a device that computes nothing: its dispatches, what each must do, and the part of the step that
 // it serves. Knows the trainer's step; knows no rates and no files.
 import type { Row } from '../../src/data/batch.ts';
+import { type AdapterForm, type DryDispatch, DryGpu, REAL_GPU } from '../../src/gpu/dry-gpu.ts';
 import type { GpuLimits } from '../../src/gpu/gpu.ts';
 import type { Path } from '../../src/gpu/profiler.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
@@ -8,7 +9,6 @@ import { Gpt } from '../../src/model/gpt.ts';
 import type { Window } from '../../src/model/latent.ts';
 import { Parameters } from '../../src/model/parameters.ts';
 import { Learner } from '../../src/train/step.ts';
-import { type AdapterForm, type DryDispatch, DryGpu, REAL_GPU } from './dry-gpu.ts';
 import { type Work, workOf } from './work.ts';
 
 export interface StepOptions {

@@ -1,6 +1,6 @@
 // What a dispatch must do at least: bytes that it moves, and operations. Knows what each kernel of a training step
 // reads and writes; knows no rates. A kernel without a row here is an error, so that none is counted as free.
-import type { DryDispatch } from './dry-gpu.ts';
+import type { DryDispatch } from '../../src/gpu/dry-gpu.ts';
 
 export interface Work {
   /** Of products and of attention; what other kernels compute is less than a per cent of it, and bound by memory. */

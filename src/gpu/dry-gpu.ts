@@ -1,10 +1,10 @@
 // A stand-in for the device on which a step is recorded and nothing runs, so that what it would dispatch can be
 // counted for models and batches that no memory here would hold. Knows the part of Gpu that a training step uses;
 // knows no op and no model.
-import { Choices } from '../../src/gpu/choices.ts';
-import { GpuOutOfMemoryError } from '../../src/gpu/errors.ts';
-import type { Bindable, Gpu, GpuLimits, Launch, PoolBuffer } from '../../src/gpu/gpu.ts';
-import { type Path, Profiler } from '../../src/gpu/profiler.ts';
+import { Choices } from './choices.ts';
+import { GpuOutOfMemoryError } from './errors.ts';
+import type { Bindable, Gpu, GpuLimits, Launch, PoolBuffer } from './gpu.ts';
+import { type Path, Profiler } from './profiler.ts';
 
 /** What ops ask an adapter for when they choose kernels. */
 export interface AdapterForm {

@@ -1,0 +1,128 @@
+// What a run will take of the device's memory, part by part, before it takes any: steps are recorded on a device that
+// computes nothing. Knows an arm's model, rows and options; knows no platform: how much there is is told.
+import { UserError } from '../errors.ts';
+import { DryGpu } from '../gpu/dry-gpu.ts';
+import { GpuOutOfMemoryError } from '../gpu/errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { Arm } from './arm.ts';
+import { armModel } from './arm-model.ts';
+import { Course } from './course.ts';
+import { flagName, type TrainOptions } from './option-table.ts';
+import type { Setup } from './prepare.ts';
+import { bytes } from './results.ts';
+import { Learner } from './step.ts';
+
+/** Bytes on the device. What a step needs is that of the stage that needs most. */
+export interface MemoryPlan {
+  readonly weights: number;
+  readonly gradients: number;
+  /** AdamW's two moments. */
+  readonly optimizer: number;
+  /** Whatever else is alive at a step's peak. */
+  readonly activations: number;
+  /** The part of the activations that would not be there if thoughts were read like words. */
+  readonly thoughts: number;
+  /** Of all parts but `thoughts`, which is inside another. */
+  readonly total: number;
+}
+
+/** What is known of the device before anything is on it. */
+export type Form = Pick<Gpu, 'cpuRun' | 'swiftshader' | 'features' | 'limits'>;
+
+/** What an arm needs where there is no limit but that of a buffer. Throws GpuOutOfMemoryError where a tensor exceeds it. */
+export function planMemory(
+  plan: { readonly mode: Arm; readonly samples: number | null },
+  setup: Setup,
+  options: TrainOptions,
+  form: Form,
+): MemoryPlan {
+  const dry = new DryGpu({ ...form, features: [...form.features] }, form.limits);
+  const { memory } = dry.pool;
+  const model = armModel(dry.gpu, plan.mode, setup, options, undefined);
+  const weights = memory.live;
+  const learner = new Learner(model, { ...options, window: options.bptt, padId: setup.tokenizer.pad });
+  const own = memory.live;
+  const course = new Course(plan, setup, options);
+
+  const ofStep = (rows: ReturnType<Course['rows']>): number => {
+    dry.pool.resetPeak();
+    const { losses, clip } = learner.step(rows, options.lr);
+    for (const tensor of [...losses, clip]) tensor.free();
+    dry.dispatches.length = 0;
+    return memory.peak - own;
+  };
+  // A stage has more thoughts or more words than the one before it: one end needs most.
+  const batches = [...new Set([0, course.last])].map(stage => course.rows(0, stage));
+  const needs = batches.map(ofStep);
+  const activations = Math.max(...needs);
+  const most = batches[needs.indexOf(activations)]!;
+  const read = most.map(({ steps: _, ...row }) => ({ ...row, latentStart: -1, latents: 0 }));
+  const thoughts = Math.max(0, activations - ofStep(read));
+  return {
+    weights,
+    gradients: (own - weights) / 3,
+    optimizer: ((own - weights) / 3) * 2,
+    activations,
+    thoughts,
+    total: own + activations,
+  };
+}
+
+/** The plan as a line. */
+export function planLine({
+  weights,
+  gradients,
+  optimizer,
+  activations,
+  thoughts,
+  total,
+}: MemoryPlan): string {
+  const parts = [
+    `weights ${bytes(weights)}`,
+    `gradients ${bytes(gradients)}`,
+    `optimizer ${bytes(optimizer)}`,
+    `activations ${bytes(activations)}${thoughts > 0 ? ` (${bytes(thoughts)} for thoughts)` : ''}`,
+  ];
+  return `memory on the device: ${bytes(total)} at most: ${parts.join(', ')}`;
+}
+
+/** Micro-batches to try, largest first: halves of the batch. */
+function smaller({ batch, microBatch }: TrainOptions): number[] {
+  const now = microBatch === 'all' ? batch : Math.min(microBatch, batch);
+  return Array.from({ length: Math.floor(Math.log2(Math.max(1, now))) }, (_, i) => now >> (i + 1));
+}
+
+/**
+ * The plan of an arm, which fits in `available` bytes (undefined: nobody knows). Throws UserError where it does not, with
+ * the flags with which it would.
+ */
+export function checkedPlan(
+  ...[plan, setup, options, form, available]: [
+    ...Parameters<typeof planMemory>,
+    available: number | undefined,
+  ]
+): MemoryPlan {
+  const tried = (given: TrainOptions): MemoryPlan | undefined => {
+    try {
+      return planMemory(plan, setup, given, form);
+    } catch (error) {
+      if (error instanceof GpuOutOfMemoryError) return undefined;
+      throw error;
+    }
+  };
+  const fits = (found: MemoryPlan | undefined): boolean =>
+    found !== undefined && found.total <= (available ?? Number.POSITIVE_INFINITY);
+  const wanted = tried(options);
+  if (wanted && fits(wanted)) return wanted;
+  const micro = smaller(options).find(microBatch => fits(tried({ ...options, microBatch })));
+  const advice =
+    micro === undefined
+      ? `no flag but a smaller model (--layers, --width) would make it fit`
+      : `--${flagName('microBatch')} ${micro} would make it fit`;
+  const limit = `of a buffer's ${bytes(form.limits.maxBuffer)}`;
+  throw new UserError(
+    wanted
+      ? `${planLine(wanted)}; there are ${bytes(available!)} (--memory says so, or the machine): ${advice}`
+      : `${plan.mode}: a tensor is larger than the device's limit ${limit}: ${advice}`,
+  );
+}
