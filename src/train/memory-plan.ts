@@ -46,7 +46,7 @@ export function planMemory(
 
   const ofStep = (rows: ReturnType<Course['rows']>): number => {
     dry.pool.resetPeak();
-    const { losses, clip } = learner.step(rows, options.lr);
+    const { losses, clip } = learner.step(rows, options.lr, 0);
     for (const tensor of [...losses, clip]) tensor.free();
     dry.dispatches.length = 0;
     return memory.peak - own;
@@ -86,6 +86,14 @@ export function planLine({
   return `memory on the device: ${bytes(total)} at most: ${parts.join(', ')}`;
 }
 
+/** What of a change the options do not have yet, as flags. */
+function flagsOf(change: Pick<TrainOptions, 'microBatch' | 'recompute'>, options: TrainOptions): string {
+  return [
+    ...(change.microBatch === options.microBatch ? [] : [`--${flagName('microBatch')} ${change.microBatch}`]),
+    ...(change.recompute && !options.recompute ? ['--recompute'] : []),
+  ].join(' ');
+}
+
 /** Micro-batches to try, largest first: halves of the batch. */
 function smaller({ batch, microBatch }: TrainOptions): number[] {
   const now = microBatch === 'all' ? batch : Math.min(microBatch, batch);
@@ -114,11 +122,14 @@ export function checkedPlan(
     found !== undefined && found.total <= (available ?? Number.POSITIVE_INFINITY);
   const wanted = tried(options);
   if (wanted && fits(wanted)) return wanted;
-  const micro = smaller(options).find(microBatch => fits(tried({ ...options, microBatch })));
-  const advice =
-    micro === undefined
-      ? `no flag but a smaller model (--layers, --width) would make it fit`
-      : `--${flagName('microBatch')} ${micro} would make it fit`;
+  const smallest = [options.microBatch, ...smaller(options)];
+  const changes = [options.recompute, true].flatMap(recompute =>
+    smallest.map(microBatch => ({ microBatch, recompute })),
+  );
+  const change = changes.find(flags => fits(tried({ ...options, ...flags })));
+  const advice = change
+    ? `${flagsOf(change, options)} would make it fit`
+    : 'no flag but a smaller model (--layers, --width) would make it fit';
   const limit = `of a buffer's ${bytes(form.limits.maxBuffer)}`;
   throw new UserError(
     wanted
