@@ -4,7 +4,15 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { type Cell, cellsOf, withPrerequisites } from '../../tools/experiment/cell.ts';
 import type { BarPlot, Done, Experiment, LinePlot } from '../../tools/experiment/experiment.ts';
-import { against, curves, exactMatch, memory, samplesTo, summaryOf } from '../../tools/experiment/figures.ts';
+import {
+  against,
+  bestValidation,
+  curves,
+  exactMatch,
+  memory,
+  samplesTo,
+  summaryOf,
+} from '../../tools/experiment/figures.ts';
 import { pageOf } from '../../tools/experiment/page.ts';
 import { plotOf } from '../../tools/experiment/plots.ts';
 import type { CellRecord } from '../../tools/experiment/record.ts';
@@ -78,6 +86,15 @@ test('a figure of some seeds only says of how many', () => {
   expect(summaryOf(samplesTo(0.5), [early, late, never])).toBe('400 (320–480), 2 of 3');
   expect(summaryOf(samplesTo(0.5), [never])).toBe('–');
   expect(summaryOf(exactMatch, [early])).toBe('0.500');
+  const unlearnt = record(b!, {
+    curve: [
+      [160, 0, 1],
+      [320, 1, 0.875],
+      [480, 1, 0.125],
+    ],
+  });
+  const waiting = record(c!, { curve: [[160, 0, 1]] });
+  expect(summaryOf(bestValidation, [early, unlearnt, waiting])).toBe('0.688 (0.500–0.875), 2 of 3');
 });
 
 test('ticks are round, hold all values, and are a handful', () => {

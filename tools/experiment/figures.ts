@@ -74,6 +74,16 @@ export function samplesTo(accuracy: number): Figure {
   );
 }
 
+/** The best validation in the run's last stage, whatever came after it: null where none was reached. */
+export const bestValidation = ofTraining(
+  'best validation',
+  ({ curve, lastStage: last }) => {
+    const reached = curve.filter(([, stage]) => stage === last).map(([, , accuracy]) => accuracy);
+    return reached.length > 0 ? Math.max(...reached) : null;
+  },
+  share,
+);
+
 /** Samples at which a stage began. */
 export function stageAt(stage: number): Figure {
   return ofTraining(`stage ${stage} at`, ({ stages }) => stages[stage]?.[1] ?? null, group);
