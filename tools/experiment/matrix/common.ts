@@ -8,9 +8,13 @@ export const ALL_LOOKS: readonly Look[] = [{ at: 'end', flags: ['--controls', 'a
 /** Half as much again as the slowest of three seeds needed for all stages of coconut (docs/log.md). */
 export const POINTER_SAMPLES = 24_000;
 
-/** Pointer chasing as its preset has it, for every arm as many samples: the last stage lasts until they are used up. */
+/**
+ * Pointer chasing as its preset has it, for every arm as many samples: the last stage lasts until they are used up. The
+ * rate falls to 0 by then: at a constant one models unlearn, and how they end is an accident (docs/log.md).
+ */
 export function pointer(options: Options = {}, looks: readonly Look[] = ALL_LOOKS): Training {
-  return { kind: 'train', options: { preset: 'pointer', samples: POINTER_SAMPLES, ...options }, looks };
+  const common: Options = { preset: 'pointer', samples: POINTER_SAMPLES, schedule: 'cosine' };
+  return { kind: 'train', options: { ...common, ...options }, looks };
 }
 
 /** What an arm is, whatever it is trained on. */
