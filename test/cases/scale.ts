@@ -21,8 +21,9 @@ export const scaleCase: OpCase<Dims, { readonly factor: number }> = {
     { M: 31, C: 67 },
   ],
   bench: [
-    { M: 16, C: 96 },
+    { M: 384, C: 96 },
     { M: 32, C: 768 },
+    { M: 1, C: 768 },
   ],
   cpuAttrs: (_dims, random) => ({ factor: Math.fround(4 * random() - 2) }),
   inputs: ({ M, C }, random) => ({ x: normal([M, C], random) }),
