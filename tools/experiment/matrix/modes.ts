@@ -54,9 +54,9 @@ guess is right every other time. A mode says what becomes of the written steps, 
 
 Fair: for a seed all arms see the same samples in the same order, ${POINTER_SAMPLES.toLocaleString('en')} of the chain and 115,200 of the graph.
 Model, batch and rate are the same. On the chain a stage ends at 0.9 of 300 unseen samples, and modes without stages
-train on the same rows throughout; the last stage lasts until the samples are used up, and the rate falls to 0 by then. On the graph stages have fixed
-lengths, and for a seed all arms start from one model, which follows pointers on 12 nodes in writing, as the paper's
-arms start from one GPT-2: from nothing, graph search does not begin.
+train on the same rows throughout; the last stage lasts until the samples are used up, and the rate falls to 0 by then.
+On the graph stages have fixed lengths, and for a seed all arms start from one model, which follows pointers on 12 nodes
+in writing, as the paper's arms start from one GPT-2: from nothing, graph search does not begin.
 
 Not fair, whoever it favours: rates and stages were chosen for coconut, none for the others; and a step with thoughts
 takes longer than one without, so that equal samples are not equal time.`,
