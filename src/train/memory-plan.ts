@@ -130,10 +130,10 @@ export function checkedPlan(
   const advice = change
     ? `${flagsOf(change, options)} would make it fit`
     : 'no flag but a smaller model (--layers, --width) would make it fit';
-  const limit = `of a buffer's ${bytes(form.limits.maxBuffer)}`;
+  const { maxBuffer, maxBinding } = form.limits;
   throw new UserError(
     wanted
-      ? `${planLine(wanted)}; there are ${bytes(available!)} (--memory says so, or the machine): ${advice}`
-      : `${plan.mode}: a tensor is larger than the device's limit ${limit}: ${advice}`,
+      ? `${planLine(wanted)}; there are ${bytes(available!)} (--memory, or what is free): ${advice}`
+      : `${plan.mode}: a tensor is larger than the device's limits (buffer ${bytes(maxBuffer)}, binding ${bytes(maxBinding)}): ${advice}`,
   );
 }
