@@ -83,7 +83,7 @@ export function planLine({
     `optimizer ${bytes(optimizer)}`,
     `activations ${bytes(activations)}${thoughts > 0 ? ` (${bytes(thoughts)} for thoughts)` : ''}`,
   ];
-  return `memory on the device: ${bytes(total)} at most: ${parts.join(', ')}`;
+  return `memory on the device: about ${bytes(total)}: ${parts.join(', ')}`;
 }
 
 /** What of a change the options do not have yet, as flags. */

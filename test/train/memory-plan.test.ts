@@ -85,7 +85,7 @@ test('weights alone too many: no flag helps', async () => {
 test('the line names every part', async () => {
   const { plan } = await planned({});
   expect(planLine(plan)).toMatch(
-    /^memory on the device: \S+ .iB at most: weights .*, gradients .*, optimizer .*, activations .* \(.* for thoughts\)$/,
+    /^memory on the device: about \S+ .iB: weights .*, gradients .*, optimizer .*, activations .* \(.* for thoughts\)$/,
   );
   expect(planLine({ ...plan, thoughts: 0 })).not.toContain('thoughts');
 });
