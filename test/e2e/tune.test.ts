@@ -32,8 +32,16 @@ test('a run measures, and remembers what it has chosen', async () => {
   expect(line(await train(out))).toMatch(
     /^tuning quick: \d+ classes of matrix products, 0 remembered, \d+ measured in [\d.]+ s; /,
   );
-  const measured = choices(out, 16);
-  expect(choices(out, 0)).toEqual(measured);
+  expect(JSON.parse(readFileSync(memory(), 'utf8')).quick).toEqual(choices(out, 16));
+  expect(choices(out, 0)).toEqual(choices(out, 16));
+  // Where its time is up before every class is measured, as on a slow machine, the next runs measure the rest.
+  let complete: string;
+  let runs = 0;
+  do {
+    expect(++runs).toBeLessThan(10);
+    complete = join(folder, `complete-${runs}`);
+  } while (!line(await train(complete)).includes(', all remembered'));
+  const measured = choices(complete, 16);
   const json = JSON.parse(readFileSync(memory(), 'utf8'));
   expect(json.quick).toEqual(measured);
   // For the tests below, every class gets a variant that CPU-run adapters have for no default: it shows in the bits.
