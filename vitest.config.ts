@@ -7,7 +7,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // For what hangs; most of a test's time is SwiftShader compiling, and machines differ by a factor of four.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 });

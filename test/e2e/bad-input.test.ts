@@ -508,7 +508,7 @@ let before: string[] = [];
 beforeAll(async () => {
   before = contents(folder);
   ended.push(...(await Promise.all(rows.map(({ script, flags }) => run(script, flags)))));
-}, 300_000);
+});
 
 describe.each([...new Set(rows.map(({ script }) => script))])('%s refuses', name => {
   const own = rows.map((each, i) => ({ ...each, i })).filter(({ script }) => script === name);

@@ -34,6 +34,14 @@ function expectSame(dir: string): void {
   for (const [i, record] of records.entries()) expect(differences(record, expected[i]!)).toEqual([]);
 }
 
+/** What `whole` was before the cell of this place. */
+function takenUpTo(dir: string, index: number): void {
+  cpSync(whole, dir, { recursive: true });
+  for (let i = index; i < cells.length; i++) rmSync(cellFolder(dir, i), { recursive: true });
+  const content = { ...JSON.parse(resultsText(dir)), records: recordsIn(dir).slice(0, index) };
+  writeFileSync(join(dir, 'results', 'tiny.json'), JSON.stringify(content));
+}
+
 /** A session that gets `signal` while the cell of this place trains, after some of its steps. */
 async function interrupted(dir: string, index: number, signal: NodeJS.Signals): Promise<Ended> {
   const metrics = (): string => {
@@ -97,18 +105,20 @@ test('a page that is gone is made again, the same', async () => {
 describe.concurrent('interrupted', () => {
   test('by kill -9 it goes on within the cell, to the same figures', async () => {
     const dir = join(folder, 'killed');
-    const { signal } = await interrupted(dir, 1, 'SIGKILL');
+    takenUpTo(dir, 3);
+    const { signal } = await interrupted(dir, 3, 'SIGKILL');
     expect(signal).toBe('SIGKILL');
-    expect(recordsIn(dir).map(({ arm }) => arm)).toEqual(['pretrained']);
-    const origin = readFileSync(join(cellFolder(dir, 1), 'origin.json'), 'utf8');
+    expect(recordsIn(dir).map(({ arm }) => arm)).toEqual(['pretrained', 'window 1', 'window 2']);
+    const origin = readFileSync(join(cellFolder(dir, 3), 'origin.json'), 'utf8');
     await succeed(EXPERIMENT, into(dir));
     expectSame(dir);
     // Begun anew, the cell would have another time in it.
-    expect(readFileSync(join(cellFolder(dir, 1), 'origin.json'), 'utf8')).toBe(origin);
+    expect(readFileSync(join(cellFolder(dir, 3), 'origin.json'), 'utf8')).toBe(origin);
   });
 
   test('by Ctrl-C it keeps what is done and says so, and goes on to the same figures', async () => {
     const dir = join(folder, 'stopped');
+    takenUpTo(dir, 2);
     const { status, stderr } = await interrupted(dir, 2, 'SIGINT');
     expect([status, stderr]).toEqual([
       1,

@@ -25,7 +25,7 @@ describe('the smoke preset', () => {
   beforeAll(async () => {
     const both = [out, again].map(dir => succeed('train.ts', ['--preset', 'smoke', '--out', dir]));
     printed = (await Promise.all(both))[0]!;
-  }, 300_000);
+  });
 
   test('says where it runs, how far it is and what came of it', () => {
     const lines = printed.trimEnd().split('\n');

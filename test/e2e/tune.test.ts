@@ -27,7 +27,7 @@ const [a, b, killed] = ['a', 'b', 'killed'].map(name => join(folder, name)) as [
 let other: Record<string, string> = {};
 let tiledByDefault = false;
 
-test('a run measures, and remembers what it has chosen', { timeout: 300_000 }, async () => {
+test('a run measures, and remembers what it has chosen', async () => {
   const out = join(folder, 'measured');
   expect(line(await train(out))).toMatch(
     /^tuning quick: \d+ classes of matrix products, 0 remembered, \d+ measured in [\d.]+ s; /,
