@@ -1,5 +1,6 @@
 // What a run will take of the device's memory, part by part, before it takes any: steps are recorded on a device that
 // computes nothing. Knows an arm's model, rows and options; knows no platform: how much there is is told.
+import type { Row } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { DryGpu } from '../gpu/dry-gpu.ts';
 import { GpuOutOfMemoryError } from '../gpu/errors.ts';
@@ -29,6 +30,15 @@ export interface MemoryPlan {
 /** What is known of the device before anything is on it. */
 export type Form = Pick<Gpu, 'cpuRun' | 'swiftshader' | 'features' | 'limits'>;
 
+/** Samples of which the plan knows how long their rows are: rows differ, and the longest decide. */
+const KNOWN = 200;
+
+/** The batch with the longest row. */
+function longest(batches: readonly Row[][]): Row[] {
+  const length = (rows: readonly Row[]): number => Math.max(...rows.map(({ tokens }) => tokens.length));
+  return batches.reduce((most, rows) => (length(rows) > length(most) ? rows : most));
+}
+
 /** What an arm needs where there is no limit but that of a buffer. Throws GpuOutOfMemoryError where a tensor exceeds it. */
 export function planMemory(
   plan: { readonly mode: Arm; readonly samples: number | null },
@@ -44,15 +54,19 @@ export function planMemory(
   const own = memory.live;
   const course = new Course(plan, setup, options);
 
-  const ofStep = (rows: ReturnType<Course['rows']>): number => {
+  const ofStep = (rows: readonly Row[]): number => {
     dry.pool.resetPeak();
     const { losses, clip } = learner.step(rows, options.lr, 0);
     for (const tensor of [...losses, clip]) tensor.free();
     dry.dispatches.length = 0;
     return memory.peak - own;
   };
-  // A stage has more thoughts or more words than the one before it: one end needs most.
-  const batches = [...new Set([0, course.last])].map(stage => course.rows(0, stage));
+  const stages = Array.from({ length: course.last + 1 }, (_, stage) => {
+    const starts = Array.from({ length: Math.ceil(KNOWN / options.batch) }, (_, i) => i * options.batch);
+    return longest(starts.map(samples => course.rows(samples, stage)));
+  });
+  // Most words, most thoughts, or most of both together: the first thought brings markers with it.
+  const batches = [...new Set([stages[0]!, stages.at(-1)!, longest(stages)])];
   const needs = batches.map(ofStep);
   const activations = Math.max(...needs);
   const most = batches[needs.indexOf(activations)]!;

@@ -110,6 +110,14 @@ describe('a step on paper is counted as the step is', () => {
     }
   });
 
+  it('with as many words as go by fours, for which there are other kernels', async () => {
+    const form = { question: 7, latents: 2, text: 3 };
+    const of = config(1, { vocabSize: 24 });
+    const options = { window: 'full', microBatch: 'all', adapter: HERE } as const;
+    const cost = stepCost(of, rowsOf(form, 24, 4), options);
+    expect(paper(cost)).toEqual(await realStep(of, form, 4, 'full', HERE));
+  });
+
   // The kernels of a GPU have workgroup memory and barriers, on which a CPU-run adapter is slow: few and small.
   it.each([
     { layers: 1, n: 3, window: 2 as const, B: 3 },

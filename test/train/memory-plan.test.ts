@@ -21,17 +21,18 @@ async function planned(given: Partial<TrainOptions>) {
   return { options, setup, arm, plan: planMemory(arm, setup, options, gpu) };
 }
 
-/** Bytes at the peak of steps of the first and the last stage, all that the learner holds included. */
+/** Bytes at the peak of some steps of the first and the last stage, all that the learner holds included. */
 async function measured({ options, setup, arm }: Awaited<ReturnType<typeof planned>>): Promise<number> {
   const before = gpu.pool.memory.live;
   const model = armModel(gpu, arm.mode, setup, options, undefined);
   const learner = new Learner(model, { ...options, window: options.bptt, padId: setup.tokenizer.pad });
   const course = new Course(arm, setup, options);
   gpu.pool.resetPeak();
-  for (const stage of [0, course.last]) {
-    const { losses, clip } = learner.step(course.rows(0, stage), 1e-3, 0);
-    for (const tensor of [...losses, clip]) tensor.free();
-  }
+  for (const stage of [0, course.last])
+    for (const samples of [0, 1, 2, 3].map(i => i * options.batch)) {
+      const { losses, clip } = learner.step(course.rows(samples, stage), 1e-3, 0);
+      for (const tensor of [...losses, clip]) tensor.free();
+    }
   await gpu.finish();
   const peak = gpu.pool.memory.peak - before;
   learner.free();

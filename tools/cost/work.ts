@@ -64,7 +64,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
 /** Throws Error for a kernel that has no row. */
 export function workOf(dispatch: DryDispatch): Work {
-  const name = dispatch.kernel.replace(/^(matmul)-.*|-(quad|column|workgroup)$/, '$1');
+  const name = dispatch.kernel.replace(/^(matmul)-.*|-(quad|column|workgroup|vec)$/, '$1');
   const rule = RULES[name];
   if (!rule) throw new Error(`shaders/${dispatch.kernel}.wgsl has no row in tools/cost/work.ts`);
   return rule(dispatch);
