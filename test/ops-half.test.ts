@@ -11,6 +11,8 @@ import { relativeError, seeded } from './numbers.ts';
 import { onDevice, readFloats, runOnDevice, typeOf } from './run-case.ts';
 
 const gpu = await testGpu();
+/** The same adapter with bindings of 8 KiB, so that tensors are bound in pieces. */
+const narrow = await testGpu({ limits: { maxBinding: 8192 }, poison: false });
 
 /** Of a tensor's largest number: four times what a single rounding to f16 may do. */
 const TOLERANCE = 4 * 2 ** -11;
@@ -44,7 +46,7 @@ const DIMS: Readonly<Record<string, readonly Dims[]>> = {
 
 const rounded = ({ shape, data }: Arr): Arr => arr(shape, i => Math.f16round(data[i]!));
 
-async function checkHalves(row: OpCase<Dims, unknown>, dims: Dims, seed: number): Promise<void> {
+async function checkHalves(row: OpCase<Dims, unknown>, dims: Dims, seed: number, on = gpu): Promise<void> {
   const random = seeded(seed);
   const attrs = row.cpuAttrs(dims, random);
   const stored = (values: Record<string, Arr>): Record<string, Arr> =>
@@ -59,25 +61,54 @@ async function checkHalves(row: OpCase<Dims, unknown>, dims: Dims, seed: number)
   const dOutput = rounded(normal(expected.shape, random));
   const gradients = row.backward(inputs, attrs, dOutput);
   const where = `${row.name} ${JSON.stringify(dims)}`;
-  const live = gpu.pool.memory.live;
-  const first = await runOnDevice(gpu, row, dims, attrs, inputs, dOutput, undefined, 'f16');
+  const live = on.pool.memory.live;
+  const first = await runOnDevice(on, row, dims, attrs, inputs, dOutput, undefined, 'f16');
   expect(relativeError(first.output, expected.data), `${where}: output`).toBeLessThan(TOLERANCE);
   for (const [name, { data }] of Object.entries(gradients))
     expect(relativeError(first.gradients[name]!, data), `${where}: d${name}`).toBeLessThan(TOLERANCE);
   const start = stored(
     Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, normal(value.shape, random)])),
   );
-  const added = await runOnDevice(gpu, row, dims, attrs, inputs, dOutput, start, 'f16');
+  const added = await runOnDevice(on, row, dims, attrs, inputs, dOutput, start, 'f16');
   for (const [name, { data }] of Object.entries(gradients)) {
     const sum = data.map((g, i) => g + start[name]!.data[i]!);
     expect(relativeError(added.gradients[name]!, sum), `${where}: d${name} added`).toBeLessThan(TOLERANCE);
   }
-  expect(gpu.pool.memory.live, `${where}: everything freed`).toBe(live);
+  expect(on.pool.memory.live, `${where}: everything freed`).toBe(live);
 }
 
 describe.skipIf(!gpu.features.has('shader-f16'))('with f16 (needs an adapter with shader-f16)', () => {
   it.each(cases.map(row => [row.name, row] as const))('%s agrees with its reference', async (_, row) => {
     for (const [i, dims] of (DIMS[row.name] ?? row.fixed).entries()) await checkHalves(row, dims, i);
+  });
+
+  it.each([
+    ['layernorm', { form: 'workgroup' }, { M: 5, C: 67 }],
+    ['softmax', { form: 'workgroup' }, { R: 3, V: 131 }],
+    ['cross-entropy', { form: 'workgroup' }, { R: 3, V: 131 }],
+    ['attention', { form: 'plain' }, { B: 3, T: 1, H: 1, D: 4 }],
+    ['linear', { variant: 'tiled-32x32' }, { M: 37, N: 29, K: 41, bias: 1, residual: 1 }],
+    ['mlp', { variant: 'tiled-16x64' }, { M: 37, C: 13, I: 41 }],
+  ] as const)('%s agrees in the form of other adapters: %o', async (name, forced, dims) => {
+    const row = cases.find(row => row.name === name)!;
+    const attrs: typeof row.attrs = (...given) => {
+      const made = row.attrs(...given);
+      return { ...made, attrs: { ...(made.attrs as object), ...forced } };
+    };
+    await checkHalves({ ...row, attrs }, dims, 21);
+  });
+
+  it.each([
+    ['add', { M: 133, C: 61 }],
+    ['gelu', { M: 133, C: 61 }],
+    ['softmax', { R: 300, V: 13 }],
+    ['cross-entropy', { R: 300, V: 13 }],
+    ['matmul', { M: 300, N: 17, K: 19, batch: 1, form: 0 }],
+    ['matmul', { M: 5, N: 300, K: 9, batch: 1, form: 1 }],
+    ['embedding', { V: 300, P: 5, M: 67, C: 9, row0: 3, fed: 5, masked: 1 }],
+    ['lookup', { M: 33, V: 900, C: 5 }],
+  ] as const)('%s agrees where it is bound in pieces: %o', async (name, dims) => {
+    await checkHalves(cases.find(row => row.name === name)!, dims, 22, narrow);
   });
 
   it.each([1, 2, 3, 4, 255, 256, 257, 1001])('%i zeros leave what follows them alone', async count => {

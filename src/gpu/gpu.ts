@@ -165,7 +165,8 @@ export class Gpu {
   ): void {
     if (this.#failure) throw this.#failure.error;
     if (this.#arena.full) this.submit();
-    const halves = Object.keys(bind).filter(key => bind[key]!.dtype === 'f16');
+    const halves: string[] = [];
+    for (const key in bind) if (bind[key]!.dtype === 'f16') halves.push(key);
     const kernel = this.#kernels.get(name, how.consts ?? {}, how.unroll ?? false, halves);
     const ranges: Record<string, Range> = {};
     for (const [key, tensor] of Object.entries(bind)) {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { testGpu } from '../device.ts';
-import { isStep, metrics, run, scratch, succeed, TINY, weights } from './child.ts';
+import { isStep, metrics, run, scratch, TINY, weights } from './child.ts';
 
 const folder = scratch();
 const f16 = (await testGpu()).features.has('shader-f16');
@@ -26,11 +26,13 @@ it.skipIf(f16)(
 
 it.skipIf(!f16)('ends in the same bits where a run was stopped and goes on (needs shader-f16)', async () => {
   const [whole, parts] = [join(folder, 'whole'), join(folder, 'parts')];
-  await succeed('train.ts', `${flags} --out ${whole}`);
-  await succeed('train.ts', `${flags} --steps 10 --out ${parts}`);
+  // Drivers that have f16 may have something to say on stderr: only the status counts.
+  const ends = async (words: string): Promise<void> => expect((await run('train.ts', words)).status).toBe(0);
+  await ends(`${flags} --out ${whole}`);
+  await ends(`${flags} --steps 10 --out ${parts}`);
   const saved = JSON.parse(readFileSync(join(parts, 'checkpoints', '10', 'trainer.json'), 'utf8'));
   expect(saved.lossScale).toMatchObject({ scale: 2 ** 16, row: 10, skipped: 0 });
-  await succeed('train.ts', `--resume ${parts} --steps 16`);
+  await ends(`--resume ${parts} --steps 16`);
   expect(weights(parts).equals(weights(whole))).toBe(true);
   const told = (dir: string) =>
     metrics(dir)
