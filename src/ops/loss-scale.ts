@@ -1,7 +1,7 @@
 // The loss scale of gradients that are stored as f16, on the device: it backs off from an overflow and grows without
 // one, and nothing is read back for it. Knows the gradients' norm; knows no parameters.
 import type { Gpu } from '../gpu/gpu.ts';
-import { empty, type Tensor, upload } from '../tensor.ts';
+import { empty, type Tensor } from '../tensor.ts';
 import { clipLimit } from './clip.ts';
 import { expectSize } from './launch.ts';
 
@@ -28,22 +28,24 @@ const KEYS = ['scale', 'row', 'skipped', 'correction1', 'correction2'] as const;
 
 /** A loss scale on the device, as a tensor [5], whose first element is the scale. */
 export function uploadScale(gpu: Gpu, state: LossScale): Tensor {
-  return upload(gpu, numbersOf(state), [KEYS.length]);
+  // Not by an upload, whose buffers no kernel writes.
+  const tensor = empty(gpu, [KEYS.length]);
+  writeScale(tensor, state);
+  return tensor;
 }
 
 /** The same in the tensor's place. */
 export function writeScale(tensor: Tensor, state: LossScale): void {
-  tensor.gpu.write(tensor.range, numbersOf(state));
+  tensor.gpu.write(
+    tensor.range,
+    Float32Array.from(KEYS, key => state[key]),
+  );
 }
 
 /** What the elements of such a tensor say. */
 export function scaleOf(values: ArrayLike<number>): LossScale {
   const [scale = 1, row = 0, skipped = 0, correction1 = 0, correction2 = 0] = Array.from(values);
   return { scale, row, skipped, correction1, correction2 };
-}
-
-function numbersOf(state: LossScale): Float32Array {
-  return Float32Array.from(KEYS, key => state[key]);
 }
 
 export interface ScaledClip {
