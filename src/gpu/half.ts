@@ -49,6 +49,8 @@ interface Buffer {
   readonly element: string;
 }
 
+type Buffers = ReadonlyMap<string, Buffer>;
+
 class Text {
   readonly #file: string;
   readonly #source: string;
@@ -75,50 +77,41 @@ class Text {
   }
 
   /** The text from `from` to `to` with every use of the buffers converted. */
-  converted(from: number, to: number, buffers: ReadonlyMap<string, Buffer>): string {
-    const use = new RegExp(`(?<![\\w.])(?:${[...buffers.keys()].join('|')})\\b`, 'g');
+  converted(from: number, to: number, buffers: Buffers): string {
+    const name = new RegExp(`(?<![\\w.])(?:${[...buffers.keys()].join('|')})\\b`, 'g');
     let out = '';
     let at = from;
     for (;;) {
-      use.lastIndex = at;
-      const match = use.exec(this.#code);
+      name.lastIndex = at;
+      const match = name.exec(this.#code);
       if (!match || match.index >= to) return out + this.#source.slice(at, to);
-      const name = match[0];
-      const start = match.index;
-      if (/\bvar\s*<[^>]*>\s*$/.test(this.#code.slice(0, start))) {
-        const end = start + name.length;
-        out += this.#source.slice(at, end);
-        at = end;
-        continue;
-      }
-      const { element } = buffers.get(name)!;
-      const convert = (a: number, b: number): string => this.converted(a, b, buffers);
-      const open = this.#after(start + name.length);
-      if (this.#code[open] !== '[' || /(?<!&)&\s*$|\b(let|var|const|fn)\s+$/.test(this.#code.slice(0, start)))
-        this.#fail(
-          start,
-          `"${name}" is used as something else than an element to load or store, so it cannot be f16`,
-        );
-      const close = this.#closing(open);
-      const place = `${name}[${convert(open + 1, close)}]`;
-      // One of a vector's numbers, where that is what is stored.
-      const part = this.#part(close + 1);
-      const assigned = /^\s*(=(?!=)|[-+*/]=)/.exec(this.#code.slice(part));
-      out += this.#source.slice(at, start);
-      if (assigned) {
-        const value = part + assigned[0].length;
-        const end = this.#code.indexOf(';', value);
-        const target = place + convert(close + 1, part);
-        const one = part > close + 1 ? 'f32' : element;
-        const old = assigned[1] === '=' ? '' : `${one}(${target}) ${assigned[1]![0]} `;
-        const given = convert(value, end);
-        out += `${target} = ${ELEMENTS[one]!.store}(${old === '' ? given.trimStart() : `${old}(${given.trim()})`})`;
-        at = end;
-      } else {
-        out += `${element}(${place})`;
-        at = close + 1;
-      }
+      const { text, end } = this.#use(match[0], match.index, buffers);
+      out += this.#source.slice(at, match.index) + text;
+      at = end;
     }
+  }
+
+  /** What becomes of the load or store of an element of `name` that begins at `start`, and where it ends. */
+  #use(name: string, start: number, buffers: Buffers): { readonly text: string; readonly end: number } {
+    const before = this.#code.slice(0, start);
+    if (/\bvar\s*<[^>]*>\s*$/.test(before)) return { text: name, end: start + name.length };
+    const open = this.#after(start + name.length);
+    if (this.#code[open] !== '[' || /(?<!&)&\s*$/.test(before))
+      this.#fail(start, `"${name}" is used as something else than an element, so it cannot be f16`);
+    const { element } = buffers.get(name)!;
+    const close = this.#closing(open);
+    const place = `${name}[${this.converted(open + 1, close, buffers)}]`;
+    // What follows may be one of a vector's numbers, and that is what is stored then.
+    const part = this.#part(close + 1);
+    const assigned = /^\s*([-+*/]?)=(?!=) */.exec(this.#code.slice(part));
+    if (!assigned) return { text: `${element}(${place})`, end: close + 1 };
+    const from = part + assigned[0].length;
+    const end = this.#code.indexOf(';', from);
+    const target = place + this.converted(close + 1, part, buffers);
+    const type = part > close + 1 ? 'f32' : element;
+    const given = this.converted(from, end, buffers);
+    const value = assigned[1] ? `${type}(${target}) ${assigned[1]} (${given})` : given;
+    return { text: `${target} = ${ELEMENTS[type]!.store}(${value})`, end };
   }
 
   /** The first place from `at` on that is no space. */
