@@ -1,6 +1,6 @@
 // Trains a model that reasons in latent space, evaluates it on unseen samples and reports: config → data → model →
 // loop → report. `node train.ts --help` shows every option.
-import { adapterTitle } from './src/gpu/describe.ts';
+import { adapterName, adapterTitle } from './src/gpu/describe.ts';
 import { nodeCache as cache } from './src/platform/cache.ts';
 import { nodeFiles as files } from './src/platform/files.ts';
 import { onInterrupt, runMain } from './src/platform/main.ts';
@@ -11,6 +11,7 @@ import { finishArm, readSamples, writeReport } from './src/train/finish.ts';
 import { trainArm } from './src/train/loop.ts';
 import { checkedPlan, planLine } from './src/train/memory-plan.ts';
 import { truncateMetrics } from './src/train/metrics.ts';
+import { checkAdapter } from './src/train/option-checks.ts';
 import { resolveOptions, resumedOptions } from './src/train/options.ts';
 import { prepare } from './src/train/prepare.ts';
 import { Progress } from './src/train/progress.ts';
@@ -32,6 +33,7 @@ await runMain(async () => {
   const { gpu, summary, close } = await openNodeGpu(options.adapter);
   try {
     console.log(summary);
+    checkAdapter(options, gpu.features, adapterName(gpu.info));
     const available = options.memory === 'auto' ? freeMemory(gpu) : options.memory * 2 ** 30;
     const plans = armModes(options).map(mode =>
       checkedPlan({ mode, samples: options.samples }, setup, options, gpu, available),

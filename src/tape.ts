@@ -82,7 +82,7 @@ interface Moment {
   reached(): void;
 }
 
-/** A gradient of an intermediate. Several tensors may have it in common, until one of them gets more added. */
+/** A gradient of an intermediate, of its type. Several tensors may have it in common, until one of them gets more added. */
 interface Gradient {
   readonly tensor: Tensor;
   users: number;
@@ -338,7 +338,7 @@ export class Tape {
         return slot;
       }
       // One tensor in two places of one op: two slots must not share memory, so the second is added after.
-      const extra = { from: empty(this.gpu, input.shape), to: slot.tensor };
+      const extra = { from: empty(this.gpu, input.shape, slot.tensor.dtype), to: slot.tensor };
       again.push(extra);
       return { tensor: extra.from, beta: 0 };
     });
@@ -364,7 +364,7 @@ export class Tape {
     const place = this.#tracked.get(input);
     const own = known?.tensor === place || !(known?.placed || place);
     if (known?.users === 1 && own) return { tensor: known.tensor, beta: 1 };
-    const tensor = place ?? empty(this.gpu, input.shape);
+    const tensor = place ?? empty(this.gpu, input.shape, input.dtype);
     gradients.set(input, { tensor, users: 1, placed: place !== undefined });
     if (!known) return { tensor, beta: 0 };
     // Others have this gradient too, or it lies elsewhere: what is added goes into a sum of its own.
@@ -381,7 +381,7 @@ function leave(gradient: Gradient): void {
 }
 
 function filled(like: Tensor, value: number): Tensor {
-  const tensor = empty(like.gpu, like.shape);
+  const tensor = empty(like.gpu, like.shape, like.dtype);
   fill(tensor, value);
   return tensor;
 }

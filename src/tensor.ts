@@ -1,9 +1,15 @@
 // A tensor: a range of a GPU buffer with a shape and a type. Knows the device; knows no op.
-import type { Gpu, Range } from './gpu/gpu.ts';
+import type { DType, Gpu, Range } from './gpu/gpu.ts';
 
-export type DType = 'f32' | 'u32' | 'i32';
+export type { DType } from './gpu/gpu.ts';
 
-/** Row-major, contiguous, four bytes an element. Views share the buffer; only the owner frees it. */
+/** Types that numbers may be stored in. */
+export type FloatType = Extract<DType, 'f32' | 'f16'>;
+
+/**
+ * Row-major, contiguous, four bytes an element, or two of f16. Views share the buffer; only the owner frees it. Ranges
+ * are of whole words: after an odd number of f16 two bytes more belong to it, which no kernel touches.
+ */
 export class Tensor {
   readonly gpu: Gpu;
   readonly range: Range;
@@ -19,7 +25,7 @@ export class Tensor {
     this.dtype = dtype;
     this.size = count(shape);
     this.#owner = owner;
-    if (this.size * 4 !== range.size)
+    if (bytesOf(this.size, dtype) !== range.size)
       throw new Error(`a tensor of shape [${shape}] does not fill ${range.size} bytes`);
   }
 
@@ -34,11 +40,11 @@ export class Tensor {
 
   /** Rows [from, to) of the first dimension, sharing memory. Throws where the device cannot bind at that offset. */
   rows(from: number, to: number): Tensor {
-    const row = (this.size / this.shape[0]!) * 4;
-    const offset = this.range.offset + from * row;
+    const width = this.size / this.shape[0]!;
+    const offset = this.range.offset + from * width * elementBytes(this.dtype);
     if (offset % this.gpu.device.limits.minStorageBufferOffsetAlignment !== 0)
       throw new Error(`rows from ${from} of [${this.shape}] start at byte ${offset}, which cannot be bound`);
-    const range = { buffer: this.range.buffer, offset, size: (to - from) * row };
+    const range = { buffer: this.range.buffer, offset, size: bytesOf((to - from) * width, this.dtype) };
     return new Tensor(this.gpu, range, [to - from, ...this.shape.slice(1)], this.dtype, false);
   }
 
@@ -55,15 +61,27 @@ export function count(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
+/** Bytes of an element. */
+export function elementBytes(dtype: DType): number {
+  return dtype === 'f16' ? 2 : 4;
+}
+
+/** Bytes of so many elements, in whole words. */
+function bytesOf(size: number, dtype: DType): number {
+  return Math.ceil((size * elementBytes(dtype)) / 4) * 4;
+}
+
 /** A tensor with undefined contents (NaN everywhere on a poisoned device). Throws on an empty or broken shape. */
 export function empty(gpu: Gpu, shape: readonly number[], dtype: DType = 'f32'): Tensor {
   const size = count(shape);
   if (!Number.isInteger(size) || size < 1) throw new Error(`a tensor cannot have shape [${shape}]`);
-  const range = { buffer: gpu.pool.take(size * 4), offset: 0, size: size * 4 };
-  const tensor = new Tensor(gpu, range, shape, dtype, true);
-  if (gpu.poison)
-    gpu.run('fill', { y: tensor }, { size, bits: 0x7fc00000 }, { groups: Math.ceil(size / 256) });
-  return tensor;
+  const bytes = bytesOf(size, dtype);
+  const range = { buffer: gpu.pool.take(bytes), offset: 0, size: bytes };
+  if (gpu.poison) {
+    const bits = dtype === 'f16' ? 0x7e007e00 : 0x7fc00000;
+    gpu.run('fill', { y: { range } }, { size: bytes / 4, bits }, { groups: Math.ceil(bytes / 1024) });
+  }
+  return new Tensor(gpu, range, shape, dtype, true);
 }
 
 /** A tensor with `data` in it. The data is copied before the call returns. */

@@ -4,8 +4,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { copy, fill } from '../src/flat.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
-import { type AdamWSettings, adamw } from '../src/ops/adamw.ts';
+import { type AdamWSettings, adamw, adamwScaled } from '../src/ops/adamw.ts';
 import { clipFactor } from '../src/ops/clip.ts';
+import { FIRST_SCALE, type LossScale, scaledClip, scaleOf, uploadScale } from '../src/ops/loss-scale.ts';
 import { sum, sumRows, sumSquares } from '../src/ops/reduce.ts';
 import { empty, read, type Tensor, upload } from '../src/tensor.ts';
 import { normal } from './cases/case.ts';
@@ -244,6 +245,80 @@ describe('AdamW', () => {
     expect(run(x, 0)).toThrow(/step 0/);
     expect(run(y, 1)).toThrow(/6 elements/);
     for (const tensor of [clip, x, y]) tensor.free();
+  });
+});
+
+describe('the loss scale', () => {
+  const betas = { beta1: 0.9, beta2: 0.999 };
+  /** The state after a step of gradients whose squares sum up to `squares`, and what the step multiplies by. */
+  const stepped = async (squares: number, from: LossScale, maxNorm = 0) => {
+    const [x, state] = [put(gpu, Float32Array.of(squares)), uploadScale(gpu, from)];
+    const clip = scaledClip(gpu, x, state, { ...betas, maxNorm });
+    const [norm, factor] = await read(clip);
+    const then = scaleOf(await read(state));
+    for (const tensor of [x, state, clip]) tensor.free();
+    return { norm, factor, then };
+  };
+  const start = { scale: 1024, row: 7, skipped: 3, correction1: 0.5, correction2: 0.25 };
+
+  it('is taken out of the norm and of the gradients, which are clipped without it', async () => {
+    const { norm, factor, then } = await stepped((1024 * 10) ** 2, start);
+    expect(norm).toBe(10);
+    expect(factor).toBe(1 / 1024);
+    expect(then).toMatchObject({ scale: 1024, row: 8, skipped: 3 });
+    const clipped = await stepped((1024 * 10) ** 2, start, 2);
+    expect(clipped.norm).toBe(10);
+    expect(relativeError([clipped.factor!], [0.2 / 1024])).toBeLessThan(1e-6);
+  });
+
+  it('backs off from what is not finite, which is no step, down to 1', async () => {
+    for (const squares of [NaN, Infinity]) {
+      const { factor, then } = await stepped(squares, start, 1);
+      expect(factor).toBe(0);
+      expect(then).toEqual({ ...start, scale: 512, row: 0, skipped: 4 });
+      expect((await stepped(squares, { ...start, scale: 1 })).then.scale).toBe(1);
+    }
+  });
+
+  it('grows after 2,000 steps in a row, up to 2^24', async () => {
+    const last = { ...start, row: 1998 };
+    expect((await stepped(1, last)).then).toMatchObject({ scale: 1024, row: 1999 });
+    expect((await stepped(1, { ...last, row: 1999 })).then).toMatchObject({ scale: 2048, row: 0 });
+    const top = { ...last, scale: 2 ** 24, row: 1999 };
+    expect((await stepped(1, top)).then).toMatchObject({ scale: 2 ** 24, row: 0 });
+  });
+
+  it('counts the steps taken for AdamW, which then does what it does without a scale', async () => {
+    const size = 260;
+    const settings = { lr: 0.01, ...betas, eps: 1e-8, weightDecay: 0.1 };
+    const values = numbers(size, 5);
+    const state: State = { param: Array.from(values), m: Array(size).fill(0), v: Array(size).fill(0) };
+    const tensors = { param: put(gpu, values), m: empty(gpu, [size]), v: empty(gpu, [size]) };
+    fill(tensors.m, 0);
+    fill(tensors.v, 0);
+    const scale = uploadScale(gpu, FIRST_SCALE);
+    let taken = 0;
+    for (let attempt = 1; attempt <= 5; attempt++) {
+      const grad = numbers(size, 200 + attempt);
+      const overflow = attempt % 2 === 0;
+      const before = scaleOf(await read(scale)).scale;
+      const scaled = grad.map((g, i) => (overflow && i === 100 ? Infinity : g * before));
+      const flat = put(gpu, scaled);
+      const squares = sumSquares(gpu, [flat]);
+      const clip = scaledClip(gpu, squares, scale, { ...betas, maxNorm: 0 });
+      const was = await Promise.all(Object.values(tensors).map(read));
+      adamwScaled(gpu, { ...tensors, grad: flat, clip, state: scale }, settings, 100);
+      if (overflow) expect(await Promise.all(Object.values(tensors).map(read))).toEqual(was);
+      else reference(state, Array.from(grad), { ...settings, step: ++taken }, 100, 1);
+      for (const tensor of [flat, squares, clip]) tensor.free();
+    }
+    const found = scaleOf(await read(scale));
+    expect(found).toMatchObject({ scale: 2 ** 14, row: 1, skipped: 2 });
+    expect(found.correction1 / (1 - 0.9 ** taken) - 1).toBeCloseTo(0, 6);
+    expect(found.correction2 / (1 - 0.999 ** taken) - 1).toBeCloseTo(0, 6);
+    for (const name of ['param', 'm', 'v'] as const)
+      expect(relativeError(await read(tensors[name]), state[name])).toBeLessThan(1e-5);
+    for (const tensor of [...Object.values(tensors), scale]) tensor.free();
   });
 });
 

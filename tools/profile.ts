@@ -1,12 +1,14 @@
 // Where the time of a training step goes, kernel by kernel: a table on the terminal, a flame chart as HTML, and a
 // Chrome trace on request: node tools/profile.ts [flags] train.ts [flags of train.ts]
 import { dirname } from 'node:path';
+import { adapterName } from '../src/gpu/describe.ts';
 import { nodeCache as cache } from '../src/platform/cache.ts';
 import { nodeFiles as files } from '../src/platform/files.ts';
 import { runMain } from '../src/platform/main.ts';
 import { openNodeGpu } from '../src/platform/node.ts';
 import { newestCheckpoint } from '../src/train/arms.ts';
 import { measureCeiling } from '../src/train/ceiling.ts';
+import { checkAdapter } from '../src/train/option-checks.ts';
 import { resolveOptions, resumedOptions } from '../src/train/options.ts';
 import { prepare } from '../src/train/prepare.ts';
 import { Tuning } from '../src/train/tuning.ts';
@@ -35,6 +37,7 @@ await runMain(async () => {
   try {
     const title = titleOf(mode, stage, options, setup, flags.steps);
     console.log(`${summary}\n${title}`);
+    checkAdapter(options, gpu.features, adapterName(gpu.info));
     const profiler = profilerOf(gpu);
     profiler.enabled = false;
     const ceiling = await measureCeiling(gpu);

@@ -35,9 +35,13 @@ export interface Launch {
   readonly unroll?: boolean;
 }
 
-/** What a binding needs to know of a tensor. */
+/** Types of a tensor's elements: f16 has two bytes, and kernels compute with it as f32 (half.ts); the others have four. */
+export type DType = 'f32' | 'u32' | 'i32' | 'f16';
+
+/** What a binding needs to know of a tensor. Without a type, it is bound as its shader declares it. */
 export interface Bindable {
   readonly range: Range;
+  readonly dtype?: DType;
 }
 
 const WANTED_FEATURES = ['subgroups', 'timestamp-query', 'shader-f16'] as const;
@@ -161,7 +165,9 @@ export class Gpu {
   ): void {
     if (this.#failure) throw this.#failure.error;
     if (this.#arena.full) this.submit();
-    const kernel = this.#kernels.get(name, how.consts ?? {}, how.unroll ?? false);
+    const halves: string[] = [];
+    for (const key in bind) if (bind[key]!.dtype === 'f16') halves.push(key);
+    const kernel = this.#kernels.get(name, how.consts ?? {}, how.unroll ?? false, halves);
     const ranges: Record<string, Range> = {};
     for (const [key, tensor] of Object.entries(bind)) {
       ranges[key] = tensor.range;

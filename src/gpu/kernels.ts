@@ -1,6 +1,7 @@
 // Compiles kernel variants and makes their bind groups: the one place that does either. Knows shader texts by
 // name and what reflection reads in them; knows no tensors and no ops.
 import { GpuCompileError, GpuError, GpuValidationError } from './errors.ts';
+import { withHalves } from './half.ts';
 import type { PoolBuffer, Watch } from './pool.ts';
 import { type Reflection, reflect } from './reflect.ts';
 import { type Constants, type ShaderText, specialise } from './shader.ts';
@@ -60,19 +61,29 @@ export class Kernels {
     return this.#sources.get(name);
   }
 
-  /** The variant of kernel `name` with these constants, compiled on first use. Throws GpuCompileError. */
-  get(name: string, constants: Constants, unroll: boolean): Kernel {
+  /**
+   * The variant of kernel `name` with these constants and with the bindings `halves` stored as f16, compiled on first
+   * use. Throws GpuCompileError.
+   */
+  get(name: string, constants: Constants, unroll: boolean, halves: readonly string[] = []): Kernel {
     let asked = unroll ? `${name}!` : name;
     for (const constant in constants) asked += `|${constant}=${constants[constant]}`;
+    for (const half of halves) asked += `|${half}:f16`;
     let kernel = this.#asked.get(asked);
     if (kernel) return kernel;
-    const key = variantKey(name, constants, unroll);
-    kernel = this.#kernels.get(key) ?? this.#compile(key, name, constants, unroll);
+    const key = variantKey(name, constants, unroll, halves);
+    kernel = this.#kernels.get(key) ?? this.#compile(key, name, constants, unroll, halves);
     this.#asked.set(asked, kernel);
     return kernel;
   }
 
-  #compile(key: string, name: string, constants: Constants, unroll: boolean): Kernel {
+  #compile(
+    key: string,
+    name: string,
+    constants: Constants,
+    unroll: boolean,
+    halves: readonly string[],
+  ): Kernel {
     const source = this.#sources.get(name);
     if (source === undefined) throw new GpuCompileError(`there is no shader file ${name}.wgsl`, name);
     const file = `shaders/${name}.wgsl`;
@@ -80,7 +91,7 @@ export class Kernels {
     let reflection: Reflection;
     try {
       reflection = reflect(file, specialise(file, source, constants, false).code);
-      text = specialise(file, source, constants, unroll);
+      text = specialise(file, withHalves(file, source, new Set(halves)), constants, unroll);
     } catch (error) {
       throw new GpuCompileError(error instanceof Error ? error.message : `${file}: ${error}`, name);
     }
@@ -196,11 +207,17 @@ function checkAliases({ label, reflection }: Kernel, ranges: Readonly<Record<str
     }
 }
 
-/** Name of a variant: the kernel, its constants in order of name, and whether it is unrolled. */
-export function variantKey(name: string, constants: Constants, unroll: boolean): string {
+/** Name of a variant: the kernel, its constants in order of name, whether it is unrolled, what of it is stored as f16. */
+export function variantKey(
+  name: string,
+  constants: Constants,
+  unroll: boolean,
+  halves: readonly string[] = [],
+): string {
   const parts = Object.entries(constants)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => `${key}=${value}`);
   if (unroll) parts.push('unroll');
+  for (const half of halves.toSorted()) parts.push(`${half}:f16`);
   return parts.length > 0 ? `${name}[${parts.join(',')}]` : name;
 }

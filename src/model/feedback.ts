@@ -48,7 +48,7 @@ export function fedBack(tape: Tape, model: Gpt, thought: Tensor, own: (tensor: T
     }
     case 'token': {
       const ids = own(tape.noGrad(() => argmax(tape.gpu, model.logits(tape, thought))));
-      return tape.apply(lookup, { table: wte }, { ids });
+      return tape.apply(lookup, { table: wte }, { ids, dtype: model.storage });
     }
   }
 }

@@ -11,7 +11,7 @@ import { matmul } from '../ops/matmul.ts';
 import { mlp } from '../ops/mlp.ts';
 import { sliceRows } from '../ops/slice-rows.ts';
 import type { Tape } from '../tape.ts';
-import type { Tensor } from '../tensor.ts';
+import type { FloatType, Tensor } from '../tensor.ts';
 import { HEAD, type ModelConfig } from './config.ts';
 import type { LatePass } from './late-row.ts';
 import type { Parameters } from './parameters.ts';
@@ -36,14 +36,14 @@ export function maskSites({ layers }: ModelConfig): number {
 
 /** Stores for `columns` columns of B rows, the first `apart` as `StoreSize` says. `first` and `masks` stay the caller's. */
 export function rowState(
-  config: ModelConfig,
+  { config, storage }: Pick<Gpt, 'config' | 'storage'>,
   first: Tensor,
   columns: number,
   { apart = 0, masks }: { apart?: number; masks?: Masks | undefined } = {},
 ): RowState {
   const { gpu, size: B } = first;
   const stores = Array.from({ length: config.layers }, () =>
-    KvStore.create(gpu, { columns, B, C: config.width, apart }),
+    KvStore.create(gpu, { columns, B, C: config.width, apart, dtype: storage }),
   );
   return { stores, first, B, masks };
 }
@@ -80,11 +80,14 @@ export interface ForwardOptions {
 export class Gpt {
   readonly config: ModelConfig;
   readonly parameters: Parameters;
+  /** Type that activations and their gradients are stored in; parameters, and all arithmetic, are of f32. */
+  readonly storage: FloatType;
 
   /** `config` may differ from that of the parameters in what no parameter depends on. */
-  constructor(parameters: Parameters, config = parameters.config) {
+  constructor(parameters: Parameters, config = parameters.config, storage: FloatType = 'f32') {
     this.config = config;
     this.parameters = parameters;
+    this.storage = storage;
   }
 
   /** A parameter by its name below `transformer.`. */

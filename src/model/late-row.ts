@@ -4,6 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { type EmbeddingPlans, LateEmbedding } from '../ops/embedding.ts';
 import { type Late, LateGradients, LateSums } from '../ops/late.ts';
 import { layernormBlocks } from '../ops/layernorm.ts';
+import type { FloatType } from '../tensor.ts';
 import type { ModelConfig } from './config.ts';
 
 /**
@@ -23,6 +24,13 @@ export interface LatePass {
   /** By the parameters' name without `weight` and `bias`; undefined where nothing of this pass is kept. */
   map(name: string): Late<LateGradients> | undefined;
   norm(name: string): LateSums | undefined;
+}
+
+/** What of a model its passes' rows depend on. */
+interface StoredModel {
+  readonly config: ModelConfig;
+  /** Type of activations. */
+  readonly storage: FloatType;
 }
 
 interface LateMap {
@@ -49,7 +57,7 @@ export class LateRow {
   /** `passes` in the order of their columns; `plans` are of their rows, B a column, and stay the caller's. */
   constructor(
     gpu: Gpu,
-    { width: C, inner: I, layers }: ModelConfig,
+    { config: { width: C, inner: I, layers }, storage }: StoredModel,
     B: number,
     passes: readonly PassColumns[],
     plans: EmbeddingPlans,
@@ -59,14 +67,14 @@ export class LateRow {
     const all = passes.length;
     const map = (name: string, of: Columns, K: number, N: number): void => {
       const rows = this.#keptRows(of, all);
-      this.#maps.set(name, { store: new LateGradients(gpu, rows, { K, N }), of });
+      this.#maps.set(name, { store: new LateGradients(gpu, rows, { K, N }, storage), of });
     };
     const norm = (name: string, of: Columns): void => {
       const kept = passes.filter(pass => !pass.recompute);
       const blocks = kept.reduce((sum, pass) => sum + layernormBlocks(gpu, B * pass[of], C), 0);
       this.#norms.set(name, new LateSums(gpu, blocks, C));
     };
-    this.#embedding = new LateEmbedding(gpu, this.#rows(all), C, plans);
+    this.#embedding = new LateEmbedding(gpu, this.#rows(all), C, plans, storage);
     for (let layer = 0; layer < layers; layer++) {
       const name = `h.${layer}`;
       // In the last block the other columns are keys and values only.

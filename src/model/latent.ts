@@ -177,7 +177,7 @@ export class LatentRow {
       rate: dropout.rate,
       keys: this.own(maskKeys(tape.gpu, dropout, maskSites(model.config))),
     };
-    this.state = rowState(model.config, first, columns, { apart: recompute ? question : 0, masks });
+    this.state = rowState(model, first, columns, { apart: recompute ? question : 0, masks });
   }
 
   /** Keeps a tensor until `release`. */
@@ -260,7 +260,7 @@ export class LatentRow {
       throw new Error('what is fed to several columns at once is replaced without a gradient only');
     // The hook speaks of one latent at a time.
     const C = this.#model.config.width;
-    const whole = this.own(empty(tape.gpu, [next.fed * B, C]));
+    const whole = this.own(empty(tape.gpu, [next.fed * B, C], fed.dtype));
     for (let c = 0; c < next.fed; c++) {
       const of = (x: Tensor): Tensor => slice(tape, x, c * B, (c + 1) * B);
       const column = feed(of(fed), of(thought), first + c);
@@ -300,7 +300,7 @@ export class LatentRow {
         next !== undefined && next.fed > 0 && (taken || recorded.some(({ pass }) => pass === next));
       return { all: t1 - t0, read: labelled || (read && slope) ? t1 - from : 0, recompute };
     });
-    this.#late = new LateRow(gpu, this.#model.config, B, columns, this.#plans);
+    this.#late = new LateRow(gpu, this.#model, B, columns, this.#plans);
   }
 
   /** Input embeddings of a pass: of its tokens, and what is fed to its first columns in the rows that think there. */
@@ -313,7 +313,8 @@ export class LatentRow {
     const { ids, positions } = this.#inputs(pass).attrs;
     const kept = late?.embedding;
     const plans = recorded && !kept ? this.#plans : undefined;
-    const attrs = { ids, positions, rows: [t0 * B, t1 * B] as const, plans, late: kept };
+    const { storage: dtype } = this.#model;
+    const attrs = { ids, positions, rows: [t0 * B, t1 * B] as const, plans, late: kept, dtype };
     const place = kept?.store.dy.place(kept.at, (t1 - t0) * B);
     if (fed === 0 || !given) return tape.apply(embedding, { wte, wpe }, attrs, place);
     const first = t0 - latentStart;

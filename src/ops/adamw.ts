@@ -30,26 +30,45 @@ export interface AdamWSettings {
  */
 export function adamw(gpu: Gpu, tensors: AdamWTensors, settings: AdamWSettings, decayEnd: number): void {
   const { clip, ...flat } = tensors;
-  const { lr, beta1, beta2, eps, weightDecay, step } = settings;
-  expectSize('adamw', 'clip', clip, 2);
-  if (flat.param.size % 4 !== 0)
-    throw new Error(`adamw: ${flat.param.size} elements, which is no multiple of 4`);
+  const { beta1, beta2, step, lr } = settings;
+  check(tensors);
   if (!(Number.isInteger(step) && step >= 1)) throw new Error(`adamw: step ${step} is not a number from 1`);
-  // All that mixes with 1 is computed here in float64: 1 - 0.999 in float32 is off by 5e-5 of itself.
   const shared = {
-    keep: 1 - lr * weightDecay,
+    ...parts(settings),
     rate: lr / (1 - beta1 ** step),
-    rest1: 1 - beta1,
-    beta2,
-    rest2: 1 - beta2,
     rootCorrection: 1 / Math.sqrt(1 - beta2 ** step),
-    eps,
   };
-  runFlat(
-    gpu,
-    'adamw',
-    flat,
-    (start, count) => ({ ...shared, count, decayEnd: Math.min(Math.max(decayEnd - start, 0), count) }),
-    { clip },
-  );
+  runFlat(gpu, 'adamw', flat, (start, count) => ({ ...shared, ...range(start, count, decayEnd) }), { clip });
+}
+
+/**
+ * The same where the device alone knows how many steps were taken: `state` is the loss scale's, and `clip` comes from
+ * `scaledClip`.
+ */
+export function adamwScaled(
+  gpu: Gpu,
+  tensors: AdamWTensors & { readonly state: Tensor },
+  settings: Omit<AdamWSettings, 'step'>,
+  decayEnd: number,
+): void {
+  const { clip, state, ...flat } = tensors;
+  check(tensors);
+  const shared = { ...parts(settings), lr: settings.lr };
+  const params = (start: number, count: number) => ({ ...shared, ...range(start, count, decayEnd) });
+  runFlat(gpu, 'adamw-scaled', flat, params, { clip, state });
+}
+
+function check({ clip, param }: AdamWTensors): void {
+  expectSize('adamw', 'clip', clip, 2);
+  if (param.size % 4 !== 0) throw new Error(`adamw: ${param.size} elements, which is no multiple of 4`);
+}
+
+/** All that mixes with 1 is computed here in float64: 1 - 0.999 in float32 is off by 5e-5 of itself. */
+function parts({ lr, beta1, beta2, eps, weightDecay }: Omit<AdamWSettings, 'step'>) {
+  return { keep: 1 - lr * weightDecay, rest1: 1 - beta1, beta2, rest2: 1 - beta2, eps };
+}
+
+/** Parameters of the piece of an arena that starts at element `start`. */
+function range(start: number, count: number, decayEnd: number): { count: number; decayEnd: number } {
+  return { count, decayEnd: Math.min(Math.max(decayEnd - start, 0), count) };
 }

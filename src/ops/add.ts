@@ -14,7 +14,7 @@ export const add: Op<Inputs, undefined> = {
 
   forward(gpu, { a, b }) {
     expectShape('add', 'b', b, a.shape);
-    const output = empty(gpu, a.shape);
+    const output = empty(gpu, a.shape, a.dtype);
     runFlat(gpu, 'add', { a, b, y: output }, (_, count) => ({ count }));
     return { output, saved: {} };
   },

@@ -4,7 +4,7 @@ import { copyRange } from '../flat.ts';
 import type { Gpu, Launch } from '../gpu/gpu.ts';
 import type { Constants } from '../gpu/shader.ts';
 import type { Op } from '../tape.ts';
-import { empty, type Tensor } from '../tensor.ts';
+import { type DType, empty, type Tensor } from '../tensor.ts';
 import { dropBound, type SiteMasks } from './masks.ts';
 import { SharedRows } from './shared-rows.ts';
 
@@ -45,14 +45,14 @@ export class KvStore {
     return new KvStore(gpu, size);
   }
 
-  constructor(gpu: Gpu, { columns, B, C, apart = 0 }: StoreSize) {
+  constructor(gpu: Gpu, { columns, B, C, apart = 0, dtype }: StoreSize) {
     this.#gpu = gpu;
     this.#apart = apart;
     this.columns = columns;
     this.B = B;
     this.C = C;
     this.#earliest = columns;
-    this.#rows = new SharedRows(gpu, columns * B, 3 * C);
+    this.#rows = new SharedRows(gpu, columns * B, 3 * C, dtype);
   }
 
   /** Queries, keys and values of all columns: [columns*B, 3C]. */
@@ -129,6 +129,8 @@ export interface StoreSize {
    * then, for a copy of those of the other passes. 0, the default: there is room for all from the start.
    */
   readonly apart?: number;
+  /** Type of queries, keys and values, f32 by default. Records are of f32: they hold log-sum-exps. */
+  readonly dtype?: DType;
 }
 
 /** Kernels add a shift as they do unsigned numbers: one below 0 wraps. */
@@ -216,7 +218,7 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     const { store } = attrs;
     store.append(t0, qkv, t1 - sizes.settled);
     // out, lse = softmax(q · kᵀ * scale) · v
-    const output = attrs.out ?? empty(gpu, [(t1 - from) * B, C]);
+    const output = attrs.out ?? empty(gpu, [(t1 - from) * B, C], qkv.dtype);
     const lse = empty(gpu, [(t1 - from) * B, H]);
     const bind = { qkv: store.qkv, first: attrs.first, out: output, lse };
     const dropped = droppedBy(attrs);
@@ -240,7 +242,7 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     if (again) store.restore(t0, qkv);
     const ADD = d.qkv?.beta === 1;
     // Earlier passes need the records even where this one's gradient is not wanted.
-    const dqkv = d.qkv?.tensor ?? empty(gpu, qkv.shape);
+    const dqkv = d.qkv?.tensor ?? empty(gpu, qkv.shape, qkv.dtype);
     // forward: out, lse = softmax(q · kᵀ * scale) · v
     const bind = { qkv: store.qkv, first, out: output, dOut: dOutput, lse, dqkv, records };
     const scale = D ** -0.5;
@@ -299,7 +301,7 @@ function pick(
 
 /** What the plain kernels take beside the rest: keys and rate of the dropout, or something to bind where there is none. */
 function droppedBy({ masks, store }: AttentionAttrs) {
-  if (!masks) return { bind: { keys: store.qkv }, params: { site: 0, bound: 0, grow: 1 } };
+  if (!masks) return { bind: { keys: { range: store.qkv.range } }, params: { site: 0, bound: 0, grow: 1 } };
   const { rate, keys, site } = masks;
   return { bind: { keys }, params: { site, bound: dropBound(rate), grow: 1 / (1 - rate) } };
 }

@@ -10,9 +10,14 @@ import { expectSize } from './launch.ts';
  */
 export function clipFactor(gpu: Gpu, sumSquares: Tensor, maxNorm: number, scale = 1): Tensor {
   expectSize('clip', 'sumSquares', sumSquares, 1);
-  if (!(maxNorm >= 0)) throw new Error(`clip: the largest norm is ${maxNorm}, but must be at least 0`);
+  const limit = clipLimit(maxNorm);
   const y = empty(gpu, [2]);
-  const limit = Number.isFinite(maxNorm) ? maxNorm : 0;
   gpu.run('clip-factor', { sumSquares, y }, { maxNorm: limit, scale }, { groups: 1 });
   return y;
+}
+
+/** The largest norm as kernels take it, 0 where there is no limit. Throws on one below 0. */
+export function clipLimit(maxNorm: number): number {
+  if (!(maxNorm >= 0)) throw new Error(`clip: the largest norm is ${maxNorm}, but must be at least 0`);
+  return Number.isFinite(maxNorm) ? maxNorm : 0;
 }

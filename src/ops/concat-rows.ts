@@ -16,7 +16,8 @@ export const concatRows: Op<Inputs, undefined> = {
     const C = widthOf(parts[0]!);
     if (parts.some(part => widthOf(part) !== C))
       throw new Error(`concat-rows: widths differ: ${parts.map(part => `[${part.shape}]`).join(', ')}`);
-    const output = empty(gpu, [parts.reduce((rows, part) => rows + part.size / C, 0), C]);
+    const rows = parts.reduce((sum, part) => sum + part.size / C, 0);
+    const output = empty(gpu, [rows, C], parts[0]!.dtype);
     for (const [part, at] of places(parts)) copyRange(part, 0, output, at, part.size);
     return { output, saved: {} };
   },

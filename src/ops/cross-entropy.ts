@@ -1,7 +1,7 @@
 // Softmax cross-entropy over labelled rows. The gradient comes out of the forward kernel, where the softmax is at
 // hand; the backward pass only multiplies it by the loss's own gradient.
 
-import { pieces, rowsOf, runFlat } from '../flat.ts';
+import { bindableRows, pieces, rowsOf, runFlat } from '../flat.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import { ceilDiv, defaultRowForm, expectSize, type RowForm } from './launch.ts';
@@ -32,8 +32,8 @@ export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
     expectSize('cross-entropy', 'targets', targets, R);
     const wide = (form ?? defaultRowForm(gpu, R, V)) === 'workgroup';
     const losses = empty(gpu, [R]);
-    const dlogits = empty(gpu, gradient ? [R, V] : [4]);
-    for (const [rowStart, rowEnd] of pieces(gpu, R, 4 * V)) {
+    const dlogits = empty(gpu, gradient ? [R, V] : [4], logits.dtype);
+    for (const [rowStart, rowEnd] of pieces(gpu, R, 4 * V, bindableRows(logits))) {
       const bind = {
         logits: rowsOf(logits, V, rowStart, rowEnd),
         targets,
@@ -41,10 +41,11 @@ export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
         dlogits: gradient ? rowsOf(dlogits, V, rowStart, rowEnd) : dlogits,
       };
       const rows = rowEnd - rowStart;
-      const params = { R: rows, V, rowStart, scale };
+      const params = { R: rows, V, rowStart, scale: keptScale(logits, scale) };
       if (wide)
         gpu.run('cross-entropy-workgroup', bind, params, { groups: rows, consts: { GRADIENT: gradient } });
-      else if (V % 4 === 0)
+      // That one subtracts 1 from a probability that is stored already, of which f16 would have lost the digits.
+      else if (V % 4 === 0 && logits.dtype !== 'f16')
         gpu.run('cross-entropy-vec', bind, params, {
           groups: ceilDiv(rows, 16),
           consts: { GRADIENT: gradient },
@@ -65,6 +66,17 @@ export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
     if (attrs.gradient === false) throw new Error('cross-entropy: the forward pass was told gradient: false');
     const { tensor, beta } = d.logits;
     const flat = { x: saved.dlogits, y: tensor };
-    runFlat(gpu, 'scale', flat, (_, count) => ({ count, beta }), { factor: dOutput });
+    const rest = attrs.scale / keptScale(tensor, attrs.scale);
+    const factor = rest === 1 ? dOutput : sum(gpu, dOutput, rest);
+    runFlat(gpu, 'scale', flat, (_, count) => ({ count, beta }), { factor });
+    if (factor !== dOutput) factor.free();
   },
 };
+
+/**
+ * What of the scale the gradient is kept with: f16 would lose most of it to underflow, and gets it with the loss's own
+ * gradient, which is large then.
+ */
+function keptScale({ dtype }: Tensor, scale: number): number {
+  return dtype === 'f16' ? 1 : scale;
+}

@@ -29,7 +29,7 @@ export const dropout: Op<Inputs, DropoutAttrs> = {
 
   forward(gpu, { x, residual }, attrs) {
     if (residual) expectShape('dropout', 'residual', residual, x.shape);
-    const output = empty(gpu, x.shape);
+    const output = empty(gpu, x.shape, x.dtype);
     if (!attrs.unread) drop(gpu, x, residual, { tensor: output, beta: 0 }, attrs);
     return { output, saved: {} };
   },

@@ -3,7 +3,7 @@
 import { copyRange, fill, pieces, rowsOf } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Op, Slot } from '../tape.ts';
-import { empty, type Tensor, upload } from '../tensor.ts';
+import { type DType, empty, type Tensor, upload } from '../tensor.ts';
 import type { Late } from './late.ts';
 import { COLS, ceilDiv, expectShape, expectSize, widthOf } from './launch.ts';
 import {
@@ -38,6 +38,8 @@ export interface EmbeddingAttrs {
   readonly positions: Tensor;
   /** Rows [from, to) of the batch that are embedded; all by default. */
   readonly rows?: readonly [number, number];
+  /** Type of y, which is that of `hidden`; f32 by default. */
+  readonly dtype?: DType;
   /** u32 [B], with `hidden`: not 0 where the row thinks on at this column, as all do where there is no mask. */
   readonly mask?: Tensor | undefined;
   /** Where gradients go; undefined on a pass that is not recorded, or that has `late`. */
@@ -94,9 +96,9 @@ export class LateEmbedding {
   readonly #plans: EmbeddingPlans;
   #target: { readonly wte: Slot | undefined; readonly wpe: Slot | undefined } | undefined;
 
-  constructor(gpu: Gpu, rows: number, C: number, plans: EmbeddingPlans) {
+  constructor(gpu: Gpu, rows: number, C: number, plans: EmbeddingPlans, dtype: DType) {
     this.#gpu = gpu;
-    this.dy = new SharedRows(gpu, rows, C);
+    this.dy = new SharedRows(gpu, rows, C, dtype);
     this.#plans = plans;
   }
 
@@ -123,7 +125,7 @@ export const embedding: Op<Inputs, EmbeddingAttrs> = {
   passes: ({ hidden }, { ids, rows = [0, ids.size], mask }) =>
     hidden && !mask && hidden.shape[0] === rows[1] - rows[0] ? ['hidden'] : [],
 
-  forward(gpu, { wte, wpe, hidden }, { ids, positions, rows: [row0, row1] = [0, ids.size], mask }) {
+  forward(gpu, { wte, wpe, hidden }, { ids, positions, rows: [row0, row1] = [0, ids.size], mask, dtype }) {
     const [V, C] = wte.shape;
     if (V === undefined || C === undefined || wpe.shape.length !== 2 || wpe.shape[1] !== C)
       throw new Error(`embedding: wte [${wte.shape}] and wpe [${wpe.shape}] must be [V, C] and [P, C]`);
@@ -133,7 +135,7 @@ export const embedding: Op<Inputs, EmbeddingAttrs> = {
     const fed = hidden ? hidden.size / C : 0;
     if (hidden) expectShape('embedding', 'hidden', hidden, [Math.min(fed, M), C]);
     if (mask) expectSize('embedding', 'mask', mask, fed);
-    const output = empty(gpu, [M, C]);
+    const output = empty(gpu, [M, C], dtype);
     const groups = ceilDiv(M * ceilDiv(C, COLS), 64);
     for (const [vStart, vEnd] of pieces(gpu, V, 4 * C)) {
       const tables = { wte: rowsOf(wte, C, vStart, vEnd), wpe };

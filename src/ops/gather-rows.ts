@@ -32,7 +32,7 @@ export const gatherRows: Op<Inputs, GatherAttrs> = {
   forward(gpu, { x }, { index, inverse }) {
     const C = widthOf(x);
     expectSize('gather-rows', 'inverse', inverse, x.size / C);
-    const output = empty(gpu, [index.size, C]);
+    const output = empty(gpu, [index.size, C], x.dtype);
     gather(gpu, x, index, { tensor: output, beta: 0 }, C);
     return { output, saved: {} };
   },
@@ -46,7 +46,7 @@ export const gatherRows: Op<Inputs, GatherAttrs> = {
 /** y[r] = x[index[r]], rows as often as they are named, without a gradient. x [M, C], index u32 [R], y [R, C]. */
 export function pickRows(gpu: Gpu, x: Tensor, index: Tensor): Tensor {
   const C = widthOf(x);
-  const y = empty(gpu, [index.size, C]);
+  const y = empty(gpu, [index.size, C], x.dtype);
   gather(gpu, x, index, { tensor: y, beta: 0 }, C);
   return y;
 }

@@ -11,7 +11,7 @@ export const gelu: Op<Inputs, undefined> = {
   name: 'gelu',
 
   forward(gpu, { x }) {
-    const output = empty(gpu, x.shape);
+    const output = empty(gpu, x.shape, x.dtype);
     runFlat(gpu, 'gelu', { x, y: output }, (_, count) => ({ count }));
     return { output, saved: {} };
   },

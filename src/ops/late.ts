@@ -4,7 +4,7 @@
 // knows the passes by their rows only, and no tape.
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Slot } from '../tape.ts';
-import type { Tensor } from '../tensor.ts';
+import type { DType, Tensor } from '../tensor.ts';
 import { type MatmulVariant, product } from './product.ts';
 import { sumHalves } from './reduce.ts';
 import { SharedRows } from './shared-rows.ts';
@@ -15,17 +15,17 @@ export interface Late<T> {
   readonly at: number;
 }
 
-/** What one linear map keeps of some passes: its inputs x [M, K] and its output gradients dy [M, N]. */
+/** What one linear map keeps of some passes: its inputs x [M, K] and its output gradients dy [M, N], both of `dtype`. */
 export class LateGradients {
   readonly x: SharedRows;
   readonly dy: SharedRows;
   readonly #gpu: Gpu;
   #target: { readonly dw: Slot; readonly db: Slot | undefined } | undefined;
 
-  constructor(gpu: Gpu, rows: number, { K, N }: { readonly K: number; readonly N: number }) {
+  constructor(gpu: Gpu, rows: number, { K, N }: { readonly K: number; readonly N: number }, dtype: DType) {
     this.#gpu = gpu;
-    this.x = new SharedRows(gpu, rows, K);
-    this.dy = new SharedRows(gpu, rows, N);
+    this.x = new SharedRows(gpu, rows, K, dtype);
+    this.dy = new SharedRows(gpu, rows, N, dtype);
   }
 
   /**

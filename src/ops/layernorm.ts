@@ -43,7 +43,7 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
     const M = x.size / C;
     expectShape('layernorm', 'gamma', gamma, [C]);
     expectShape('layernorm', 'beta', beta, [C]);
-    const output = out?.view(x.shape) ?? empty(gpu, x.shape);
+    const output = out?.view(x.shape) ?? empty(gpu, x.shape, x.dtype);
     const saved = { mean: empty(gpu, [M]), rstd: empty(gpu, [M]) };
     const bind = { x, gamma, beta, y: output, ...saved };
     if ((form ?? defaultRowForm(gpu, M, C)) === 'workgroup') {
@@ -68,7 +68,7 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
     const blocks = ceilDiv(M, ROWS);
     const parts =
       (PARTS ? attrs.late?.place(blocks) : undefined) ?? empty(gpu, PARTS ? [blocks, 2 * C] : [1]);
-    const dx = d.x?.tensor ?? empty(gpu, x.shape);
+    const dx = d.x?.tensor ?? empty(gpu, x.shape, x.dtype);
     const bind = { x, gamma, ...saved, dy: dOutput, plus: d.x?.plus ?? dOutput, dx, parts };
     const consts = { ROWS, PARTS, ADD: d.x?.beta === 1, PLUS: d.x?.plus !== undefined };
     if (form === 'workgroup') {

@@ -23,7 +23,7 @@ export const linear: Op<Inputs, LinearAttrs> = {
   name: 'linear',
   passes: ['residual'],
   forward(gpu, { x, w, b, residual }, { variant, skip, out }) {
-    const y = out ?? empty(gpu, [...x.shape.slice(0, -1), w.shape.at(-1)!]);
+    const y = out ?? empty(gpu, [...x.shape.slice(0, -1), w.shape.at(-1)!], x.dtype);
     const X = { matrix: x, transposed: false };
     const W = { matrix: w, transposed: false };
     const ranges = skip && [{ m1: skip.rows, n0: skip.from }, { m0: skip.rows }];

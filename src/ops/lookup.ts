@@ -3,7 +3,7 @@
 import { fill, pieces, rowsOf } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Op } from '../tape.ts';
-import { empty, type Tensor } from '../tensor.ts';
+import { type DType, empty, type Tensor } from '../tensor.ts';
 import { COLS, ceilDiv, widthOf } from './launch.ts';
 
 type Inputs = { table: Tensor };
@@ -11,14 +11,16 @@ type Inputs = { table: Tensor };
 export interface LookupAttrs {
   /** u32 [M], each below V. They take no gradient: a little change of what chose them chooses the same rows. */
   readonly ids: Tensor;
+  /** Type of y; f32 by default. */
+  readonly dtype?: DType;
 }
 
 /** y[m] = table[ids[m]]. table [V, C], y [M, C]. A table over the device's binding limit is done in pieces. */
 export const lookup: Op<Inputs, LookupAttrs> = {
   name: 'lookup',
 
-  forward(gpu, { table }, { ids }) {
-    const y = empty(gpu, [ids.size, widthOf(table)]);
+  forward(gpu, { table }, { ids, dtype }) {
+    const y = empty(gpu, [ids.size, widthOf(table)], dtype);
     launch(gpu, 'lookup', 'table', table, { ids, y });
     return { output: y, saved: {} };
   },

@@ -10,14 +10,14 @@ export interface MatmulAttrs {
   readonly variant?: MatmulVariant;
 }
 
-/** c = op(a)·op(b), batched over `batch` leading entries. */
+/** c = op(a)·op(b), batched over `batch` leading entries; c is of a's type. */
 export const matmul: Op<{ a: Tensor; b: Tensor }, MatmulAttrs> = {
   name: 'matmul',
   forward(gpu, { a, b }, attrs) {
     const batch = attrs.batch ?? 1;
     const M = attrs.transposeA ? a.shape.at(-1)! : matrixShape(a, batch)[0];
     const N = attrs.transposeB ? matrixShape(b, batch)[0] : b.shape.at(-1)!;
-    const c = empty(gpu, batch > 1 ? [batch, M, N] : [M, N]);
+    const c = empty(gpu, batch > 1 ? [batch, M, N] : [M, N], a.dtype);
     const A = { matrix: a, transposed: attrs.transposeA ?? false };
     const B = { matrix: b, transposed: attrs.transposeB ?? false };
     product(gpu, A, B, { tensor: c, beta: 0 }, attrs);

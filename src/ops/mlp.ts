@@ -35,9 +35,9 @@ export const mlp: Op<Inputs, MlpAttrs, Saved> = {
   forward(gpu, { x, w1, b1, w2, b2, residual }, { variant, late, unread }) {
     const inner = w1.shape.at(-1)!;
     const rows = x.size / x.shape.at(-1)!;
-    const h = empty(gpu, [rows, inner]);
-    const g = placed(gpu, late?.second, 'x', [rows, inner]);
-    const y = empty(gpu, [...x.shape.slice(0, -1), w2.shape.at(-1)!]);
+    const h = empty(gpu, [rows, inner], x.dtype);
+    const g = placed(gpu, late?.second, 'x', h);
+    const y = empty(gpu, [...x.shape.slice(0, -1), w2.shape.at(-1)!], x.dtype);
     // h = x·w1 + b1, g = gelu(h)
     product(gpu, plain(x), plain(w1), { tensor: g, beta: 0 }, { variant, bias: b1, gelu: h });
     // y = g·w2 + b2 + residual
@@ -51,7 +51,7 @@ export const mlp: Op<Inputs, MlpAttrs, Saved> = {
     if (d.residual) copy(dy, d.residual.tensor, d.residual.beta);
     if (!d.x && !d.w1 && !d.b1) return;
     // h = x·w1 + b1, g = gelu(h)
-    const dh = placed(gpu, late?.first, 'dy', [h.shape[0]!, h.shape[1]!]);
+    const dh = placed(gpu, late?.first, 'dy', h);
     product(gpu, plain(dy), transposed(w2), { tensor: dh, beta: 0 }, { variant, geluAt: h });
     if (d.w1) weightGradients(gpu, x, dh, d.w1, d.b1, late?.first, variant);
     else if (d.b1) sumRows(gpu, dh, d.b1);
@@ -60,14 +60,14 @@ export const mlp: Op<Inputs, MlpAttrs, Saved> = {
   },
 };
 
-/** A tensor where it is to be kept, if it is. */
+/** A tensor of `like`'s shape and type, where it is to be kept, if it is. */
 function placed(
   gpu: Gpu,
   late: Late<LateGradients> | undefined,
   side: 'x' | 'dy',
-  shape: readonly [number, number],
+  { shape, dtype }: Tensor,
 ): Tensor {
-  return late?.store[side].place(late.at, shape[0]) ?? empty(gpu, shape);
+  return late?.store[side].place(late.at, shape[0]!) ?? empty(gpu, shape, dtype);
 }
 
 function plain(matrix: Tensor): Operand {

@@ -1,5 +1,6 @@
 // The general strided matrix product that every linear map uses, in all its variants, with what may follow it in the
 // same dispatch. Knows tensors and kernel variants; knows no op and no model.
+import { bindableRows } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Slot } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
@@ -232,11 +233,17 @@ export interface Part {
 /** Cuts a product into parts whose views the device can bind; usually one. */
 function split(gpu: Gpu, a: Operand, b: Operand, out: Slot, whole: Part, batch: number): Part[] {
   if (batch > 1) return [whole];
-  const mParts = ranges(whole.m1, Math.max(cut(gpu, out.tensor), a.transposed ? 1 : cut(gpu, a.matrix)));
-  const nParts = ranges(whole.n1, b.transposed ? cut(gpu, b.matrix) : 1);
+  const unit = bindableRows(a.matrix, b.matrix, out.tensor);
+  const mParts = ranges(
+    whole.m1,
+    Math.max(cut(gpu, out.tensor), a.transposed ? 1 : cut(gpu, a.matrix)),
+    unit,
+  );
+  const nParts = ranges(whole.n1, b.transposed ? cut(gpu, b.matrix) : 1, unit);
   const kParts = ranges(
     whole.k1,
     Math.max(a.transposed ? cut(gpu, a.matrix) : 1, b.transposed ? 1 : cut(gpu, b.matrix)),
+    unit,
   );
   return mParts.flatMap(([m0, m1]) =>
     nParts.flatMap(([n0, n1]) => kParts.map(([k0, k1]) => ({ m0, m1, n0, n1, k0, k1 }))),
@@ -248,10 +255,10 @@ function cut(gpu: Gpu, matrix: Tensor): number {
   return Math.ceil(matrix.bytes / gpu.limits.maxBinding);
 }
 
-/** [0, size) in at least `parts` ranges; 64 rows of any width start at a multiple of 256 bytes. */
-function ranges(size: number, parts: number): [number, number][] {
+/** [0, size) in at least `parts` ranges, which begin at multiples of `unit`: there a view can be bound. */
+function ranges(size: number, parts: number, unit: number): [number, number][] {
   if (parts === 1) return [[0, size]];
-  const step = Math.max(64, Math.floor(size / parts / 64) * 64);
+  const step = Math.max(unit, Math.floor(size / parts / unit) * unit);
   const out: [number, number][] = [];
   for (let from = 0; from < size; from += step) out.push([from, Math.min(from + step, size)]);
   return out;

@@ -17,7 +17,7 @@ export const scale: Op<Inputs, ScaleAttrs> = {
 
   forward(gpu, { x }, { factor }) {
     expectSize('scale', 'factor', factor, 1);
-    const output = empty(gpu, x.shape);
+    const output = empty(gpu, x.shape, x.dtype);
     runFlat(gpu, 'scale', { x, y: output }, (_, count) => ({ count, beta: 0 }), { factor });
     return { output, saved: {} };
   },

@@ -2,7 +2,7 @@
 
 import { copyRange, fill } from '../flat.ts';
 import type { Op } from '../tape.ts';
-import { empty, type Tensor } from '../tensor.ts';
+import { elementBytes, empty, type Tensor } from '../tensor.ts';
 import { widthOf } from './launch.ts';
 
 type Inputs = { x: Tensor };
@@ -19,10 +19,10 @@ export const sliceRows: Op<Inputs, Attrs> = {
     const C = widthOf(x);
     if (!(Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from < to && to * C <= x.size))
       throw new Error(`slice-rows: rows ${from} to ${to} are not a range of [${x.shape}]`);
-    const offset = x.range.offset + from * C * 4;
+    const offset = x.range.offset + from * C * elementBytes(x.dtype);
     if (offset % gpu.device.limits.minStorageBufferOffsetAlignment === 0)
       return { output: x.view([x.size / C, C]).rows(from, to), saved: {} };
-    const output = empty(gpu, [to - from, C]);
+    const output = empty(gpu, [to - from, C], x.dtype);
     copyRange(x, from * C, output, 0, output.size);
     return { output, saved: {} };
   },

@@ -1,6 +1,6 @@
 // Softmax over the last dimension: a distribution over the vocabulary from logits, as a value that is computed with.
 // Where only the loss needs it, cross-entropy has it inside.
-import { pieces, rowsOf } from '../flat.ts';
+import { bindableRows, pieces, rowsOf } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
@@ -18,7 +18,7 @@ export const softmax: Op<Inputs, SoftmaxAttrs> = {
   name: 'softmax',
 
   forward(gpu, { x }, { form }) {
-    const output = empty(gpu, x.shape);
+    const output = empty(gpu, x.shape, x.dtype);
     launch(gpu, 'softmax', { x, y: output }, {}, form, { GUARD: widthOf(x) % 8 !== 0 });
     return { output, saved: {} };
   },
@@ -44,7 +44,7 @@ function launch(
   const V = widthOf(one);
   const rows = one.size / V;
   const wide = (form ?? defaultRowForm(gpu, rows, V)) === 'workgroup';
-  for (const [from, to] of pieces(gpu, rows, 4 * V)) {
+  for (const [from, to] of pieces(gpu, rows, 4 * V, bindableRows(...Object.values(tensors)))) {
     const bind = Object.fromEntries(
       Object.entries(tensors).map(([name, tensor]) => [name, rowsOf(tensor, V, from, to)]),
     );

@@ -128,8 +128,12 @@ async function find(choice: AdapterChoice): Promise<Found> {
 }
 
 async function findAdapter(create: Create, choice: AdapterChoice): Promise<Found | undefined> {
-  // Browsers round timestamps to 0.1 ms against attacks on other pages; small kernels would then measure 0.
-  const instance = create(['disable-dawn-features=timestamp_quantization']);
+  const instance = create([
+    // Browsers round timestamps to 0.1 ms against attacks on other pages; small kernels would then measure 0.
+    'disable-dawn-features=timestamp_quantization',
+    // Without being asked Dawn offers no shader-f16 on NVIDIA's Vulkan driver; goes when it does.
+    'enable-dawn-features=vulkan_enable_f16_on_nvidia',
+  ]);
   const taken = await takeAdapter(instance, choice);
   return taken && { ...taken, instance, environment: {} };
 }

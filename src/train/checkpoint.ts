@@ -17,6 +17,7 @@ import {
   safetensorsParts,
 } from '../model/safetensors.ts';
 import { weightsFor } from '../model/weights.ts';
+import type { LossScale } from '../ops/loss-scale.ts';
 import { ARMS } from './arm.ts';
 import type { TrainOptions } from './option-table.ts';
 import type { AnyResult } from './results.ts';
@@ -39,6 +40,8 @@ export interface TrainerState {
   readonly stageStep: number;
   /** AdamW's step count, which starts again where the optimizer is reset. */
   readonly optimizerStep: number;
+  /** With `--storage f16`; undefined where there is none. */
+  readonly lossScale?: LossScale | undefined;
   readonly bestAccuracy: number;
   /** Accuracy at the last validation; null before the first. */
   readonly lastAccuracy: number | null;
@@ -179,6 +182,7 @@ function parseTrainer(text: string, path: string): TrainerState {
     stage: number('stage'),
     stageStep: number('stageStep'),
     optimizerStep: number('optimizerStep'),
+    ...(json.lossScale !== undefined && { lossScale: lossScaleOf(json.lossScale, path) }),
     bestAccuracy: number('bestAccuracy'),
     lastAccuracy: json.lastAccuracy === null ? null : number('lastAccuracy'),
     seconds: number('seconds'),
@@ -186,6 +190,18 @@ function parseTrainer(text: string, path: string): TrainerState {
     finished: json.finished.map(arm => ({ controls: [], inspection: null, ...arm }) as unknown as AnyResult),
     tuned: tunedOf(json.tuned, path),
     options,
+  };
+}
+
+function lossScaleOf(json: Json, path: string): LossScale {
+  if (!isObject(json)) throw new UserError(`${path}: "lossScale" must be an object, got ${show(json)}`);
+  const number = (key: keyof LossScale) => numberOf(json, key, `${path} (lossScale)`);
+  return {
+    scale: number('scale'),
+    row: number('row'),
+    skipped: number('skipped'),
+    correction1: number('correction1'),
+    correction2: number('correction2'),
   };
 }
 

@@ -75,6 +75,7 @@ export async function trainArm(
     learner.optimizer.m.load(from.moments.m);
     learner.optimizer.v.load(from.moments.v);
     learner.optimizer.steps = from.trainer.optimizerStep;
+    if (from.trainer.lossScale) learner.optimizer.loadScale(from.trainer.lossScale);
   }
   const course = new Course(plan, setup, options);
   const validation = validationOf(mode, setup, options);
@@ -107,6 +108,7 @@ export async function trainArm(
       arm: mode,
       ...position,
       optimizerStep: learner.optimizer.steps,
+      lossScale: await learner.optimizer.scale(),
       bestAccuracy: best,
       lastAccuracy: accuracy(),
       seconds: seconds(),
@@ -125,7 +127,8 @@ export async function trainArm(
   };
   /** Reads a step's values, which waits for all steps before it, and tells how fast they went. */
   const report = async (values: StepValues, lr: number): Promise<void> => {
-    const [loss, gradNorm] = await readValues(values);
+    const [[loss, gradNorm], scale] = await Promise.all([readValues(values), learner.optimizer.scale()]);
+    const scaled = scale && { lossScale: scale.scale, skippedSteps: scale.skipped };
     const elapsed = (performance.now() - since.time) / 1000;
     stepTimes.push(elapsed / since.steps);
     const tokensPerSecond = since.tokens / elapsed;
@@ -141,10 +144,11 @@ export async function trainArm(
       ceilingShare,
       liveBytes,
       peakBytes,
+      ...scaled,
     });
     if (!Number.isFinite(loss))
       throw new UserError(
-        `the loss is ${loss} at step ${position.step}: lower --lr, or --resume from the last checkpoint with other data`,
+        `the loss is ${loss} at step ${position.step}: lower --lr, or --resume from the last checkpoint with other data${scale ? ', or train with --storage f32' : ''}`,
       );
     const done = shareDone(position, last, planned, accuracy(), options);
     progress.update({
@@ -159,6 +163,7 @@ export async function trainArm(
       ceilingShare,
       liveBytes,
       peakBytes,
+      ...scaled,
       secondsLeft: secondsLeft(done, seconds()),
     });
     restartClock();
@@ -206,7 +211,7 @@ export async function trainArm(
       position = nextStage(position);
       seen = null;
       stepTimes.length = 0; // A step's time is that of the last stage, with all its latents.
-      if (options.resetOptimizer) learner.optimizer.reset();
+      if (options.resetOptimizer) await learner.optimizer.reset();
       await log({ kind: 'stage', ...common() });
       progress.message(`${mode}: stage ${position.stage} of ${last} begins at step ${position.step}`);
     }

@@ -17,7 +17,7 @@ import { Learner } from './step.ts';
 export interface MemoryPlan {
   readonly weights: number;
   readonly gradients: number;
-  /** AdamW's two moments. */
+  /** AdamW's two moments, and the loss scale where there is one. */
   readonly optimizer: number;
   /** Whatever else is alive at a step's peak. */
   readonly activations: number;
@@ -72,10 +72,11 @@ export function planMemory(
   const most = batches[needs.indexOf(activations)]!;
   const read = most.map(({ steps: _, ...row }) => ({ ...row, latentStart: -1, latents: 0 }));
   const thoughts = Math.max(0, activations - ofStep(read));
+  const gradients = Math.floor((own - weights) / 3);
   return {
     weights,
-    gradients: (own - weights) / 3,
-    optimizer: ((own - weights) / 3) * 2,
+    gradients,
+    optimizer: own - weights - gradients,
     activations,
     thoughts,
     total: own + activations,

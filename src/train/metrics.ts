@@ -28,6 +28,9 @@ export interface StepRecord extends Common {
   readonly ceilingShare: number | null;
   readonly liveBytes: number;
   readonly peakBytes: number;
+  /** With `--storage f16`: the loss scale after the step, and how many steps it has skipped so far. */
+  readonly lossScale?: number;
+  readonly skippedSteps?: number;
 }
 
 /** A validation: exact match on unseen samples. */
@@ -55,6 +58,7 @@ export interface StageRecord extends Common {
 export type MetricRecord = StepRecord | ValidationRecord | HeldOutRecord | StageRecord;
 
 const COMMON = ['step', 'stage', 'samples', 'seconds'] as const;
+const SCALED = ['lossScale', 'skippedSteps'] as const;
 const NUMBERS: Readonly<Record<MetricRecord['kind'], readonly string[]>> = {
   step: [...COMMON, 'loss', 'gradNorm', 'lr', 'tokensPerSecond', 'liveBytes', 'peakBytes'],
   validation: [...COMMON, 'accuracy'],
@@ -85,7 +89,9 @@ function parseRecord(line: string, place: string): MetricRecord {
   const numbers = Object.fromEntries(
     NUMBERS[kind as MetricRecord['kind']].map(key => [key, metric(json, key, place)]),
   );
-  const rest = kind === 'step' ? { ceilingShare: json.ceilingShare ?? null } : {};
+  const scaled = SCALED.filter(key => json[key] !== undefined).map(key => [key, metric(json, key, place)]);
+  const rest =
+    kind === 'step' ? { ceilingShare: json.ceilingShare ?? null, ...Object.fromEntries(scaled) } : {};
   return { kind, arm, ...numbers, ...rest } as unknown as MetricRecord;
 }
 

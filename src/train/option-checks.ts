@@ -19,6 +19,18 @@ const OF_SAMPLES: readonly OptionKey[] = [
   'score',
 ];
 
+/** Throws a UserError of one line where the adapter, called `name`, has not what the options need. */
+export function checkAdapter(
+  { storage }: Pick<TrainOptions, 'storage'>,
+  features: ReadonlySet<string>,
+  name: string,
+): void {
+  if (storage === 'f16' && !features.has('shader-f16'))
+    throw new UserError(
+      `--storage f16: the adapter ${name} has no shader-f16: train with --storage f32, or on another (--adapter)`,
+    );
+}
+
 /** Throws a UserError of one line at the first contradiction. `given` are the options that no preset decided. */
 export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKey>): void {
   const refuse = (fault: string): never => {

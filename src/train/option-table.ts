@@ -192,6 +192,12 @@ export const OPTIONS = {
       'keep only the inputs of blocks, and run these again in the backward pass: less memory for a fifth more products',
     ),
   ),
+  storage: common(
+    'Optimizer',
+    choice('f32', 'f16'),
+    'f32',
+    'how activations and their gradients are stored: f16 takes half the memory and scales the loss; parameters and all arithmetic stay f32; needs an adapter with shader-f16',
+  ),
   dropout: common(
     'Optimizer',
     real(0, 1, 'half-open'),

@@ -18,6 +18,9 @@ export interface ProgressState {
   readonly ceilingShare: number | null;
   readonly liveBytes: number;
   readonly peakBytes: number;
+  /** Of a run with `--storage f16`. */
+  readonly lossScale?: number;
+  readonly skippedSteps?: number;
   /** null where the end is not known. */
   readonly secondsLeft: number | null;
 }
@@ -38,8 +41,13 @@ export function progressParts(state: ProgressState): string[] {
     `valid ${measured(state.valid)}`,
     `${compact(state.tokensPerSecond)} tok/s${ceiling}`,
     `${bytes(state.liveBytes)}, peak ${bytes(state.peakBytes)}`,
+    ...(state.lossScale === undefined ? [] : [scaleSaid(state.lossScale, state.skippedSteps ?? 0)]),
     ...(state.secondsLeft === null ? [] : [`ETA ${duration(state.secondsLeft)}`]),
   ];
+}
+
+function scaleSaid(scale: number, skipped: number): string {
+  return `loss scale ${group(scale)}, ${skipped === 1 ? '1 step' : `${group(skipped)} steps`} skipped`;
 }
 
 /** Exact match, or the loss of a token. */

@@ -1,7 +1,7 @@
 // One optimizer step: rows to micro-batches, forward and backward through the latents, AdamW. Knows the model and
 // the recurrence; knows no data source, no curriculum and no clock.
 import { collate, groupByLatents, type Row, UNLABELLED } from '../data/batch.ts';
-import { type Gpt, rowsThatFit } from '../model/gpt.ts';
+import { Gpt, rowsThatFit } from '../model/gpt.ts';
 import { latentLoss, type Window } from '../model/latent.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { latentPasses, PUBLISHED, type Schedule } from '../model/recurrence.ts';
@@ -42,6 +42,8 @@ export interface StepValues {
 export class Learner {
   readonly model: Gpt;
   readonly optimizer: AdamW;
+  /** The same with its activations stored as the options say: it is run for its gradients alone. */
+  readonly #stored: Gpt;
   readonly #gradients: Parameters;
   readonly #tape: Tape;
   readonly #options: StepOptions;
@@ -49,6 +51,7 @@ export class Learner {
   constructor(model: Gpt, options: StepOptions) {
     const { parameters } = model;
     this.model = model;
+    this.#stored = new Gpt(parameters, model.config, options.storage);
     this.#options = options;
     this.#gradients = parameters.another();
     this.#tape = new Tape(parameters.gpu);
@@ -103,9 +106,11 @@ export class Learner {
         recompute,
         dropout: dropout > 0 ? masked : undefined,
       };
-      const { loss, release } = gpu.scope('forward', () => latentLoss(this.#tape, this.model, batch, wanted));
+      const { loss, release } = gpu.scope('forward', () =>
+        latentLoss(this.#tape, this.#stored, batch, wanted),
+      );
       gpu.scope('backward', () => {
-        this.#tape.backward(loss);
+        this.#tape.backward(loss, this.optimizer.lossScale);
         release();
       });
       return loss;

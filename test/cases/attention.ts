@@ -145,8 +145,8 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
   inputs: ({ B, T, H, D }, random) => ({ qkv: normal([T * B, 3 * H * D], random) }),
   forward: ({ qkv }, attrs) => attentionForward(qkv!, attrs),
   backward: ({ qkv }, attrs, dOut) => ({ qkv: attentionBackward(qkv!, attrs, dOut) }),
-  attrs(gpu, { B, H, first }, { T, D }) {
-    const store = KvStore.create(gpu, { columns: T, B, C: H * D });
+  attrs(gpu, { B, H, first }, { T, D }, storage = 'f32') {
+    const store = KvStore.create(gpu, { columns: T, B, C: H * D, dtype: storage });
     const columns = upload(gpu, first, [B]);
     const { records } = store.record(0, 0, T, H);
     return {

@@ -3,6 +3,7 @@
 import type fc from 'fast-check';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { Op, Tensors } from '../../src/tape.ts';
+import type { FloatType } from '../../src/tensor.ts';
 
 /** A float64 array with its shape, row-major: what the CPU references compute on. */
 export interface Arr {
@@ -65,8 +66,10 @@ export interface OpCase<D extends Dims = Dims, CpuAttrs = unknown> {
   forward(inputs: Record<string, Arr>, attrs: CpuAttrs): Arr;
   /** Gradients of sum(output * dOutput) for every differentiable input; {} where the op has no backward. */
   backward(inputs: Record<string, Arr>, attrs: CpuAttrs, dOutput: Arr): Record<string, Arr>;
-  /** Attributes on the device; `owned` are tensors the harness frees afterwards. */
-  attrs(gpu: Gpu, attrs: CpuAttrs, dims: D): { attrs: unknown; owned: Tensors };
+  /** Attributes on the device, for activations stored as `storage`; `owned` are tensors the harness frees afterwards. */
+  attrs(gpu: Gpu, attrs: CpuAttrs, dims: D, storage?: FloatType): { attrs: unknown; owned: Tensors };
+  /** Inputs that are parameters, and of f32 where activations are stored as f16; by default none. */
+  readonly parameters?: readonly string[];
   /** Work of one forward call. */
   cost(dims: D): Work;
   /** Work of one backward call that gives every gradient and overwrites (beta 0); by default twice the forward's. */

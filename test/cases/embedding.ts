@@ -105,11 +105,12 @@ export const embeddingCase: OpCase<Dims, CpuAttrs> = {
     const taken = arr(hidden.shape, i => (thinks(attrs, hidden, Math.floor(i / C)) ? dy.data[i]! : 0));
     return { ...tables, hidden: taken };
   },
-  attrs(gpu, { ids, positions, row0, mask }, { V, P }) {
+  parameters: ['wte', 'wpe'],
+  attrs(gpu, { ids, positions, row0, mask }, { V, P }, dtype = 'f32') {
     const put = (data: Uint32Array) => upload(gpu, data, [data.length]);
     const tables = { vocabulary: V, columns: P };
     const plans = embeddingPlans(gpu, ids.subarray(row0), positions.subarray(row0), tables);
-    const attrs = { ids: put(ids), positions: put(positions), mask: mask && put(mask), plans };
+    const attrs = { ids: put(ids), positions: put(positions), mask: mask && put(mask), plans, dtype };
     const prefixed = (name: string, tensors: object = {}) =>
       Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [name + key, tensor]));
     return {

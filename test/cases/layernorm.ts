@@ -94,6 +94,7 @@ export const layernormCase: OpCase<Dims, CpuAttrs> = {
   },
   forward: ({ x, gamma, beta }, { eps }) => forward(x!, gamma!, beta!, eps),
   backward: ({ x, gamma }, { eps }, dy) => backward(x!, gamma!, eps, dy),
+  parameters: ['gamma', 'beta'],
   attrs: (_gpu, attrs) => ({ attrs, owned: {} }),
   cost: ({ M, C }) => ({ flops: 8 * M * C, bytes: 4 * (2 * M * C + 2 * C + 2 * M) }),
   backwardCost: ({ M, C }) => ({ flops: 15 * M * C, bytes: 4 * (3 * M * C + 3 * C + 2 * M) }),

@@ -42,9 +42,10 @@ export const lookupCase: OpCase<Dims, Uint32Array> = {
     for (const [i, value] of dy.data.entries()) dtable.data[ids[Math.floor(i / C)]! * C + (i % C)]! += value;
     return { table: dtable };
   },
-  attrs(gpu, ids) {
+  parameters: ['table'],
+  attrs(gpu, ids, _dims, dtype = 'f32') {
     const tensor = upload(gpu, ids, [ids.length]);
-    return { attrs: { ids: tensor }, owned: { ids: tensor } };
+    return { attrs: { ids: tensor, dtype }, owned: { ids: tensor } };
   },
   cost: ({ M, C }) => ({ flops: 0, bytes: 4 * (2 * M * C + M) }),
   backwardCost: ({ M, V, C }) => ({ flops: M * C, bytes: 4 * ((M + V) * C + M) }),

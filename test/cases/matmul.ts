@@ -114,6 +114,7 @@ export const matmulCase: OpCase<MatmulDims, MatmulAttrs & { dims: MatmulDims }> 
           }
     return { a: da, b: db };
   },
+  parameters: ['b'], // as the head is of logits
   attrs: (_, attrs) => ({ attrs, owned: {} }),
   cost: ({ M, N, K, batch }) => ({
     flops: 2 * batch * M * N * K,
@@ -179,6 +180,7 @@ export const linearCase: OpCase<LinearDims, { dims: LinearDims }> = {
     if (residual) gradients.residual = dy;
     return gradients;
   },
+  parameters: ['w', 'b'],
   attrs: () => ({ attrs: {}, owned: {} }),
   cost: ({ M, N, K }) => ({ flops: 2 * M * N * K, bytes: 4 * (M * K + K * N + M * N) }),
   backwardCost: ({ M, N, K }) => ({ flops: 4 * M * N * K, bytes: 4 * (2 * M * K + 2 * K * N + M * N) }),

@@ -68,6 +68,7 @@ export const mlpCase: OpCase<Dims, { dims: Dims }> = {
     const residual = arr(dy.shape, i => dy.data[i]!);
     return { x: first.x!, w1: first.w!, b1: first.b!, w2: second.w!, b2: second.b!, residual };
   },
+  parameters: ['w1', 'b1', 'w2', 'b2'],
   attrs: () => ({ attrs: {}, owned: {} }),
   // The backward reads h and g, which the forward leaves.
   cost: ({ M, C, I }) => ({ flops: 4 * M * C * I, bytes: 4 * (2 * C * I + 2 * M * I + 3 * M * C) }),

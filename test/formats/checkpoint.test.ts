@@ -72,6 +72,22 @@ describe('checkpoint', () => {
     expect(entries).toEqual(first);
   });
 
+  it('keeps a loss scale in every digit of float32, and refuses one that is none', async () => {
+    const files = memoryFiles();
+    const plain = await checkpoint(3);
+    const correction1 = Math.fround(0.1 + 0.09);
+    const lossScale = { scale: 2 ** 15, row: 12, skipped: 1, correction1, correction2: Math.fround(1e-3) };
+    const saved = { ...plain, trainer: { ...plain.trainer, lossScale } };
+    const dir = await writeCheckpoint(files, 'run', saved);
+    expect(await readCheckpoint(files, dir)).toEqual(saved);
+    const path = `${dir}/trainer.json`;
+    const text = await files.readText(path);
+    await files.writeAtomic(path, text.replace('"skipped": 1', '"skipped": -1'));
+    expect(await userError(() => readCheckpoint(files, dir))).toBe(
+      `${path} (lossScale): "skipped" must be a number of at least 0, got -1`,
+    );
+  });
+
   it('keeps what is trained beside the model out of the model, with its moments', async () => {
     const files = memoryFiles();
     const plain = await checkpoint(3);

@@ -24,6 +24,7 @@ describe('metrics.jsonl', () => {
     const records: MetricRecord[] = [
       { kind: 'stage', ...common },
       { ...stepAt(3), kind: 'step', ceilingShare: 0.25 } as MetricRecord,
+      { ...stepAt(4), kind: 'step', lossScale: 65536, skippedSteps: 2 } as MetricRecord,
       { kind: 'validation', ...common, step: 3, accuracy: 0.5 },
       { kind: 'held-out', ...common, step: 3, loss: 4.5, bitsPerByte: 1.5 },
     ];

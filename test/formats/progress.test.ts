@@ -32,6 +32,9 @@ describe('progress', () => {
     expect(
       formatLine({ ...state, valid: null, ceilingShare: null, secondsLeft: null, loss: Number.NaN }),
     ).toBe('coconut stage 2/3 · step 1,250 · loss NaN · valid – · 4.32k tok/s · 22.0 MiB, peak 41.0 MiB');
+    expect(formatLine({ ...state, lossScale: 65536, skippedSteps: 1 })).toContain(
+      ' · 22.0 MiB, peak 41.0 MiB · loss scale 65,536, 1 step skipped · ETA 2:07',
+    );
     const text = { kind: 'held-out', loss: 4.56789, bitsPerByte: 1.5 } as const;
     expect(formatLine({ ...state, valid: text })).toContain(' · valid loss 4.568 · ');
   });

@@ -12,7 +12,7 @@ import { FEEDBACKS, type Recurrence, type Schedule } from '../../src/model/recur
 import { stepHeadShapes, stepTokenCount } from '../../src/model/step-head.ts';
 import { keepsChannel, keepsWeight, threefry } from '../../src/ops/masks.ts';
 import { Tape } from '../../src/tape.ts';
-import { read } from '../../src/tensor.ts';
+import { type FloatType, read, upload } from '../../src/tensor.ts';
 import { testGpu } from '../device.ts';
 import { referenceConfig } from '../reference/engine.ts';
 import { relativeError } from '../reference/fixtures.ts';
@@ -24,6 +24,12 @@ const TOLERANCE = 2e-4;
 /** Tokens that the step head reads. */
 const STEP_TOKENS = 2;
 const LATENT = 4;
+/**
+ * Where activations and gradients are stored as f16: a rounding, of up to 2^-11, after each op of two layers and up to
+ * four passes.
+ */
+const HALF_TOLERANCE = 1e-2;
+const LOSS_SCALE = 2 ** 10;
 
 const gpu = await testGpu();
 /** The same adapter without subgroups, as many a GPU is: other kernels of attention. */
@@ -54,6 +60,8 @@ interface Case {
   readonly stepWeight: number;
   readonly recompute?: boolean;
   readonly dropout?: Dropout;
+  /** How activations are stored; f32 by default. With f16 the loss is scaled, and the gradients are scaled back. */
+  readonly storage?: FloatType;
 }
 
 interface Result {
@@ -64,7 +72,7 @@ interface Result {
 
 /** Loss and gradients of one pass, forward and backward; everything is freed again. */
 async function run(
-  { recurrence, window, stepWeight, recompute, dropout }: Case,
+  { recurrence, window, stepWeight, recompute, dropout, storage = 'f32' }: Case,
   weights: ReferenceModel['weights'],
   batch: Batch,
   device = gpu,
@@ -82,22 +90,27 @@ async function run(
     0,
   );
   const stepScale = tokens > 0 ? stepWeight / tokens : 0;
-  const { loss, release } = latentLoss(tape, new Gpt(parameters), batch, {
+  const { loss, release } = latentLoss(tape, new Gpt(parameters, config, storage), batch, {
     window,
     stepScale,
     recompute,
     dropout,
   });
-  tape.backward(loss);
+  const scale = storage === 'f16' ? LOSS_SCALE : 1;
+  const dLoss = upload(device, Float32Array.of(scale), [1]);
+  tape.backward(loss, dLoss);
   release();
   const result = {
     loss: (await read(loss))[0]!,
     gradients: new Map(
-      [...(await gradients.values())].map(([name, values]) => [name, Float64Array.from(values)]),
+      [...(await gradients.values())].map(([name, values]) => [
+        name,
+        Float64Array.from(values, value => value / scale),
+      ]),
     ),
     dispatches: device.counts.dispatches - dispatches,
   };
-  for (const owner of [loss, parameters, gradients]) owner.free();
+  for (const owner of [loss, dLoss, parameters, gradients]) owner.free();
   expect(device.pool.memory.live, 'everything freed').toBe(before);
   return result;
 }
@@ -130,10 +143,11 @@ async function check(what: Case, plan: readonly RowPlan[], seed: number, device 
   const masked = what.dropout ? { ...model, dropout: droppingOf(what.dropout) } : model;
   const expected = lossAndGrads(masked, asked, what.window, what.stepWeight);
   const { loss, gradients } = await run(what, model.weights, batch, device);
-  expect(Math.abs(loss - expected.loss) / expected.loss).toBeLessThan(TOLERANCE);
+  const tolerance = what.storage === 'f16' ? HALF_TOLERANCE : TOLERANCE;
+  expect(Math.abs(loss - expected.loss) / expected.loss).toBeLessThan(tolerance);
   expect([...gradients.keys()].sort()).toEqual([...expected.grads.keys()].sort());
   for (const [name, gradient] of expected.grads)
-    expect(relativeError(gradients.get(name)!, gradient), name).toBeLessThan(TOLERANCE);
+    expect(relativeError(gradients.get(name)!, gradient), name).toBeLessThan(tolerance);
 }
 
 /** Rows with these numbers of latents. */
@@ -354,5 +368,35 @@ describe('dropout', () => {
       ...expected,
       dispatches: 0,
     });
+  });
+});
+
+describe.skipIf(!gpu.features.has('shader-f16'))('stored as f16 (needs an adapter with shader-f16)', () => {
+  // An odd number of rows cannot be bound wherever a pass begins, eight can.
+  const plan = (rows: number) =>
+    Array.from({ length: rows }, (_, b) => ({ question: 2 + ((3 * b) % 4), latents: 3, text: 1 + (b % 3) }));
+  const what = (feedback: Recurrence['feedback'], schedule: Schedule, more: Partial<Case> = {}): Case => {
+    return { recurrence: { feedback, schedule }, window: 'full', stepWeight: 0, storage: 'f16', ...more };
+  };
+
+  test.each(FEEDBACKS)('%s is fed back', async feedback => {
+    await check(what(feedback, 'sequential', { window: 2 }), plan(3), 11);
+    await check(what(feedback, 'jacobi:2'), plan(8), 12);
+  });
+
+  test('a step head, recomputed blocks, dropout', async () => {
+    await check(what('hidden', 'sequential', { stepWeight: 0.7 }), plan(8), 13);
+    await check(what('hidden', 'sequential', { recompute: true }), plan(3), 14);
+    const dropout = { rate: 0.2, seed: 5, step: 3, rows: [0, 1, 2] };
+    await check(what('hidden', 'sequential', { dropout }), plan(3), 15);
+  });
+
+  test('gives the same bits with blocks kept or run again', async () => {
+    const kept = what('hidden', 'sequential');
+    const { model, batch } = problem(kept, plan(8), 16);
+    const { loss, gradients } = await run(kept, model.weights, batch);
+    const again = await run({ ...kept, recompute: true }, model.weights, batch);
+    expect(again.loss).toBe(loss);
+    expect((await run(kept, model.weights, batch)).gradients).toEqual(gradients);
   });
 });

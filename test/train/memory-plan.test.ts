@@ -59,6 +59,26 @@ test.each([
   expect(plan.thoughts).toBeLessThanOrEqual(plan.activations);
 });
 
+test.skipIf(!gpu.features.has('shader-f16'))(
+  'f16: within a tenth of a step that runs (needs shader-f16)',
+  async () => {
+    const case_ = await planned({ storage: 'f16', bptt: 'full' });
+    const peak = await measured(case_);
+    expect(case_.plan.total).toBeGreaterThanOrEqual(peak * 0.9);
+    expect(case_.plan.total).toBeLessThanOrEqual(peak * 1.1);
+  },
+);
+
+test('f16 takes about half of the activations, and no parameter less', async () => {
+  // On any adapter: nothing of a plan is computed.
+  const { plan: wide } = await planned({ bptt: 'full', batch: 64 });
+  const { plan: half } = await planned({ bptt: 'full', batch: 64, storage: 'f16' });
+  expect(half.weights).toBe(wide.weights);
+  expect(half.gradients - wide.gradients + (half.optimizer - wide.optimizer)).toBe(20);
+  expect(half.activations / wide.activations).toBeGreaterThan(0.5);
+  expect(half.activations / wide.activations).toBeLessThan(0.65);
+});
+
 test('what does not fit is refused with the flag that would make it fit, and it does', async () => {
   const { options, setup, arm, plan } = await planned({ batch: 64 });
   const available = plan.total - plan.activations / 3;

@@ -3,8 +3,9 @@
 
 import { copy, fill } from '../../src/flat.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { adamw } from '../../src/ops/adamw.ts';
+import { adamw, adamwScaled } from '../../src/ops/adamw.ts';
 import { clipFactor } from '../../src/ops/clip.ts';
+import { FIRST_SCALE, scaledClip, uploadScale } from '../../src/ops/loss-scale.ts';
 import { matchNorm } from '../../src/ops/match-norm.ts';
 import { sum, sumSquares } from '../../src/ops/reduce.ts';
 import { argmax, sample } from '../../src/ops/sample.ts';
@@ -130,6 +131,29 @@ const others: readonly Scene[] = [
       adamw(gpu, tensors, { lr: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.5, step: 1 }, 2);
       // The first step of Adam is lr times the sign of the gradient; the first two elements decay by lr · 0.5.
       same('param', await read(tensors.param), [0.95 - 0.1, 0.95, 1.1, 1]);
+    },
+  },
+  {
+    name: 'loss scale and AdamW',
+    async run(gpu) {
+      const put = (...values: number[]): Tensor => upload(gpu, Float32Array.from(values), [values.length]);
+      const state = uploadScale(gpu, { ...FIRST_SCALE, scale: 4, row: 1999 });
+      const settings = { lr: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.5 };
+      const clip = scaledClip(gpu, put(400), state, { ...settings, maxNorm: 1 });
+      same('clip', await read(clip), [5, 0.05]);
+      same('state', await read(state), [8, 0, 0, 0.1, 0.001]);
+      const tensors = {
+        param: put(1, 1, 1, 1),
+        grad: put(12, 0, -16, 0),
+        m: put(0, 0, 0, 0),
+        v: put(0, 0, 0, 0),
+        clip,
+        state,
+      };
+      adamwScaled(gpu, tensors, settings, 2);
+      same('param', await read(tensors.param), [0.95 - 0.1, 0.95, 1.1, 1]);
+      same('clip', await read(scaledClip(gpu, put(1e39), state, { ...settings, maxNorm: 0 })), [Infinity, 0]);
+      same('state', await read(state), [4, 0, 1, 0.1, 0.001]);
     },
   },
   {
