@@ -46,7 +46,11 @@ const DIMS: Readonly<Record<string, Dims>> = {
 
 function same(what: string, got: ArrayLike<number>, expected: ArrayLike<number>): void {
   for (let i = 0; i < expected.length; i++)
-    if (!(Math.abs(got[i]! - expected[i]!) <= 1e-4 * Math.max(1, Math.abs(expected[i]!))))
+    // Infinity is itself, though the difference is NaN.
+    if (
+      got[i] !== expected[i] &&
+      !(Math.abs(got[i]! - expected[i]!) <= 1e-4 * Math.max(1, Math.abs(expected[i]!)))
+    )
       throw new WrongValues(`${what}[${i}] is ${got[i]}, not ${expected[i]}`);
 }
 
