@@ -16,6 +16,7 @@ export function adapterTitle({ vendor, architecture, description }: GPUAdapterIn
 /** The features and limits that matter to kernels. */
 export function describeLimits({ limits, features }: Gpu): string {
   const named = ['subgroups', 'shader-f16', 'timestamp-query'].filter(feature => features.has(feature));
+  if (limits.maxImmediate > 0) named.push('immediates');
   const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
   return `binding ≤ ${mib(limits.maxBinding)}, buffer ≤ ${mib(limits.maxBuffer)}, ${named.join(', ') || 'no optional features'}`;
 }

@@ -21,7 +21,12 @@ export const REAL_GPU: AdapterForm = {
 };
 
 /** What today's drivers give on laptops and more on larger GPUs; WebGPU promises 128 MiB and 256 MiB only. */
-export const LIMITS: GpuLimits = { maxBinding: 2 ** 31 - 4, maxBuffer: 2 ** 32, maxGroups: 65_535 };
+export const LIMITS: GpuLimits = {
+  maxBinding: 2 ** 31 - 4,
+  maxBuffer: 2 ** 32,
+  maxGroups: 65_535,
+  maxImmediate: 64,
+};
 
 export interface DryDispatch {
   readonly kernel: string;

@@ -6,7 +6,7 @@ import { Kernels, type Range } from './kernels.ts';
 import { BufferPool, type PoolBuffer, type Watch } from './pool.ts';
 import { Profiler } from './profiler.ts';
 import type { Constants } from './shader.ts';
-import { UniformArena } from './uniforms.ts';
+import { packParams, UniformArena } from './uniforms.ts';
 
 export interface GpuLimits {
   /** Bytes that one binding may span. */
@@ -15,6 +15,8 @@ export interface GpuLimits {
   readonly maxBuffer: number;
   /** Workgroups along one dimension of a grid. */
   readonly maxGroups: number;
+  /** Bytes of parameters that a dispatch may have as immediates, which are set in the pass; 0 where there are none. */
+  readonly maxImmediate: number;
 }
 
 export interface GpuOptions {
@@ -51,7 +53,11 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupStorageSize',
   'maxComputeInvocationsPerWorkgroup',
   'maxComputeWorkgroupSizeX',
+  'maxImmediateSize',
 ] as const;
+
+/** More than any kernel's parameters take; what devices have as immediates is 64 today. */
+const IMMEDIATE_BYTES = 256;
 
 /**
  * Faults by how much they explain, least first. One that is reported later may be the cause of one reported earlier:
@@ -62,7 +68,9 @@ const CAUSE = { command: 0, creation: 1, compile: 2, lost: 3 } as const;
 /** Opens a device on `adapter`, with every feature and limit of it that the kernels can use. */
 export async function openGpu(adapter: GPUAdapter, options: GpuOptions): Promise<Gpu> {
   const requiredFeatures = WANTED_FEATURES.filter(feature => adapter.features.has(feature));
-  const requiredLimits = Object.fromEntries(WANTED_LIMITS.map(name => [name, adapter.limits[name]]));
+  const requiredLimits = Object.fromEntries(
+    WANTED_LIMITS.filter(name => adapter.limits[name] > 0).map(name => [name, adapter.limits[name]]),
+  );
   const device = await adapter.requestDevice({ label: 'mentalese', requiredFeatures, requiredLimits });
   return new Gpu(device, adapter.info, options);
 }
@@ -89,7 +97,10 @@ export class Gpu {
   /** Asked at the beginning of each pass that dispatches share for where it writes its timestamps: the bench's clock. */
   stampPass: (() => GPUComputePassTimestampWrites) | undefined;
   readonly #kernels: Kernels;
-  readonly #arena: UniformArena;
+  /** Parameters that are no immediates. */
+  #arena: UniformArena | undefined;
+  /** Parameters of the dispatch that is being recorded, where they are. */
+  readonly #immediates = new DataView(new ArrayBuffer(IMMEDIATE_BYTES));
   readonly #staging = new Map<number, GPUBuffer[]>();
   readonly #checks = new Set<Promise<void>>();
   /** Waits of readers, which `settle` does not wait for: one read must not wait for a later one. */
@@ -119,17 +130,22 @@ export class Gpu {
         device.limits.maxComputeWorkgroupsPerDimension,
         options.limits?.maxGroups ?? Infinity,
       ),
+      maxImmediate: Math.min(
+        device.limits.maxImmediateSize ?? 0,
+        IMMEDIATE_BYTES,
+        options.limits?.maxImmediate ?? Infinity,
+      ),
     };
     const watch: Watch = (label, kind, create) => this.#watch(label, kind, create);
     this.pool = new BufferPool(device, this.limits.maxBuffer, watch);
     this.#kernels = new Kernels(
       device,
       options.shaders,
+      this.limits.maxImmediate,
       watch,
       error => this.#fail(error, CAUSE.compile),
       check => this.#later(check),
     );
-    this.#arena = new UniformArena(device);
     this.profiler =
       options.profile && this.features.has('timestamp-query') ? new Profiler(device) : undefined;
     device.lost.then(({ message }) => {
@@ -164,7 +180,7 @@ export class Gpu {
     how: Launch,
   ): void {
     if (this.#failure) throw this.#failure.error;
-    if (this.#arena.full) this.submit();
+    if (this.#arena?.full) this.submit();
     const halves: string[] = [];
     for (const key in bind) if (bind[key]!.dtype === 'f16') halves.push(key);
     const kernel = this.#kernels.get(name, how.consts ?? {}, how.unroll ?? false, halves);
@@ -177,8 +193,11 @@ export class Gpu {
           kernel.label,
         );
     }
-    const group = this.#kernels.group(kernel, ranges, this.#arena.buffer);
-    const offset = this.#arena.pack(kernel.label, kernel.reflection, params);
+    const { immediate, reflection, label } = kernel;
+    const arena = immediate || reflection.uniformSize === 0 ? undefined : this.#uniforms();
+    const group = this.#kernels.group(kernel, ranges, arena?.buffer);
+    const offset = arena?.pack(label, reflection, params);
+    if (!arena) packParams(label, reflection, params, this.#immediates, 0);
     const [x, y, z] =
       typeof how.groups === 'number' ? foldGrid(how.groups, this.limits.maxGroups) : how.groups;
     if (Math.max(x, y, z) > this.limits.maxGroups)
@@ -190,7 +209,8 @@ export class Gpu {
       ? this.#measuredPass(this.profiler, kernel.label, [x, y, z], params)
       : this.#sharedPass();
     pass.setPipeline(kernel.pipeline);
-    pass.setBindGroup(0, group, kernel.reflection.uniformSize > 0 ? [offset] : []);
+    pass.setBindGroup(0, group, offset === undefined ? [] : [offset]);
+    if (immediate) pass.setImmediates(0, this.#immediates.buffer, 0, reflection.uniformSize);
     pass.dispatchWorkgroups(x, y, z);
     if (this.profiler?.enabled) this.#endPass();
     this.counts.dispatches++;
@@ -212,7 +232,7 @@ export class Gpu {
     this.#endPass();
     this.#encoder = undefined;
     if (encoder) {
-      this.#arena.flush(this.device.queue);
+      this.#arena?.flush(this.device.queue);
       this.device.queue.submit([encoder.finish()]);
       this.counts.submits++;
     }
@@ -284,6 +304,12 @@ export class Gpu {
     this.device.destroy();
     await this.device.lost;
     while (this.#checks.size + this.#waits.size > 0) await Promise.all([...this.#checks, ...this.#waits]);
+  }
+
+  /** Made for the first kernel that needs it: where parameters are immediates, none does. */
+  #uniforms(): UniformArena {
+    this.#arena ??= new UniformArena(this.device);
+    return this.#arena;
   }
 
   /** The pass of all dispatches that are not measured one by one. */

@@ -2,8 +2,9 @@
 // name and what reflection reads in them; knows no tensors and no ops.
 import { GpuCompileError, GpuError, GpuValidationError } from './errors.ts';
 import { withHalves } from './half.ts';
+import { withImmediates } from './immediates.ts';
 import type { PoolBuffer, Watch } from './pool.ts';
-import { type Reflection, reflect } from './reflect.ts';
+import { type Binding, type Reflection, reflect } from './reflect.ts';
 import { type Constants, type ShaderText, specialise } from './shader.ts';
 
 /** Bytes [offset, offset + size) of a pooled buffer. */
@@ -20,6 +21,8 @@ export interface Kernel {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
   readonly reflection: Reflection;
+  /** Parameters are set in the pass, not read from the uniform arena. */
+  readonly immediate: boolean;
 }
 
 /** Bind groups kept before the cache starts afresh; a training step of a small model needs a few hundred. */
@@ -28,6 +31,7 @@ const GROUPS_KEPT = 16_384;
 export class Kernels {
   readonly #device: GPUDevice;
   readonly #sources: ReadonlyMap<string, string>;
+  readonly #maxImmediate: number;
   readonly #watch: Watch;
   readonly #failed: (error: GpuError) => void;
   readonly #later: (check: Promise<void>) => void;
@@ -36,16 +40,21 @@ export class Kernels {
   readonly #asked = new Map<string, Kernel>();
   readonly #groups = new Map<string, GPUBindGroup>();
 
-  /** `sources`: WGSL texts by kernel name; `failed` receives compile errors, which arrive with the promises given to `later`. */
+  /**
+   * `sources`: WGSL texts by kernel name; `maxImmediate`: bytes of parameters that may be set in a pass, 0 where the
+   * device has no immediates; `failed` receives compile errors, which arrive with the promises given to `later`.
+   */
   constructor(
     device: GPUDevice,
     sources: ReadonlyMap<string, string>,
+    maxImmediate: number,
     watch: Watch,
     failed: (error: GpuError) => void,
     later: (check: Promise<void>) => void,
   ) {
     this.#device = device;
     this.#sources = sources;
+    this.#maxImmediate = maxImmediate;
     this.#watch = watch;
     this.#failed = failed;
     this.#later = later;
@@ -89,15 +98,19 @@ export class Kernels {
     const file = `shaders/${name}.wgsl`;
     let text: ShaderText;
     let reflection: Reflection;
+    let immediate: boolean;
     try {
       reflection = reflect(file, specialise(file, source, constants, false).code);
-      text = specialise(file, withHalves(file, source, new Set(halves)), constants, unroll);
+      const { uniformSize } = reflection;
+      immediate = uniformSize > 0 && uniformSize <= this.#maxImmediate;
+      const stored = withHalves(file, source, new Set(halves));
+      text = specialise(file, immediate ? withImmediates(file, stored) : stored, constants, unroll);
     } catch (error) {
       throw new GpuCompileError(error instanceof Error ? error.message : `${file}: ${error}`, name);
     }
     const layout = this.#device.createBindGroupLayout({
       label: name,
-      entries: reflection.bindings.map(({ binding, kind }) => ({
+      entries: boundOf(reflection, immediate).map(({ binding, kind }) => ({
         binding,
         visibility: GPUShaderStage.COMPUTE,
         buffer:
@@ -111,17 +124,20 @@ export class Kernels {
       this.#reportCompileErrors(module, file, name, text, source);
       return this.#device.createComputePipeline({
         label: key,
-        layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        layout: this.#device.createPipelineLayout({
+          bindGroupLayouts: [layout],
+          ...(immediate && { immediateSize: reflection.uniformSize }),
+        }),
         compute: { module, entryPoint: 'main' },
       });
     });
-    const kernel = { id: this.#kernels.size, label: key, pipeline, layout, reflection };
+    const kernel = { id: this.#kernels.size, label: key, pipeline, layout, reflection, immediate };
     this.#kernels.set(key, kernel);
     return kernel;
   }
 
-  /** The bind group that binds `ranges` by variable name, and the uniform arena at a dynamic offset. */
-  group(kernel: Kernel, ranges: Readonly<Record<string, Range>>, arena: GPUBuffer): GPUBindGroup {
+  /** The bind group that binds `ranges` by variable name; `arena`, at a dynamic offset, where parameters are in one. */
+  group(kernel: Kernel, ranges: Readonly<Record<string, Range>>, arena: GPUBuffer | undefined): GPUBindGroup {
     let key = String(kernel.id);
     let bound = 0;
     for (const { name, kind } of kernel.reflection.bindings) {
@@ -144,9 +160,9 @@ export class Kernels {
       this.#device.createBindGroup({
         label: kernel.label,
         layout: kernel.layout,
-        entries: kernel.reflection.bindings.map(({ name, binding, kind }) => {
+        entries: boundOf(kernel.reflection, kernel.immediate).map(({ name, binding, kind }) => {
           if (kind === 'uniform')
-            return { binding, resource: { buffer: arena, offset: 0, size: kernel.reflection.uniformSize } };
+            return { binding, resource: { buffer: arena!, offset: 0, size: kernel.reflection.uniformSize } };
           const { buffer, offset, size } = ranges[name]!;
           return { binding, resource: { buffer: buffer.gpu, offset, size: Math.ceil(size / 4) * 4 } };
         }),
@@ -185,6 +201,11 @@ export class Kernels {
     );
     this.#later(check);
   }
+}
+
+/** What a bind group of the kernel holds. */
+function boundOf({ bindings }: Reflection, immediate: boolean): readonly Binding[] {
+  return immediate ? bindings.filter(({ kind }) => kind !== 'uniform') : bindings;
 }
 
 /**

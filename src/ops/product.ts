@@ -96,9 +96,15 @@ function runs(gpu: Gpu, name: MatmulVariant, shape: ProductShape): boolean {
  */
 const LARGE = { work: 2 ** 27, matrix: 2 ** 16 };
 
+/**
+ * Values of a weight matrix up to which SwiftShader gets tiles of 16 × 16: they compile in half the time of 16 × 32, and
+ * a model so small is trained in less than what its kernels took to compile.
+ */
+const TINY = 2 ** 12;
+
 /** The form used when nothing was measured; docs/log.md has the figures. */
 export function defaultVariant(gpu: Gpu, shape: ProductShape): MatmulVariant {
-  const { M, N, K } = shape;
+  const { M, N, K, transposeA } = shape;
   if (!gpu.cpuRun || !gpu.features.has('subgroups')) {
     if (M <= 16) return N <= 256 ? 'tiled-16x16' : 'tiled-16x64';
     // Enough workgroups to fill a GPU come before large tiles.
@@ -106,7 +112,9 @@ export function defaultVariant(gpu: Gpu, shape: ProductShape): MatmulVariant {
   }
   // LLVM, under llvmpipe, has 16 registers of eight lanes and spills from 16 × 16 on; SwiftShader spills anyway.
   const large = M * N * K >= LARGE.work && N * K >= LARGE.matrix;
-  const tile = M <= 4 ? '4x32' : !gpu.swiftshader || N <= 16 ? '16x16' : large ? '32x32' : '16x32';
+  const tiny = (transposeA ? M * N : N * K) <= TINY; // Aᵀ·B is a weight's gradient: the weight is C.
+  const small = !gpu.swiftshader || N <= 16 || tiny;
+  const tile = M <= 4 ? '4x32' : small ? '16x16' : large ? '32x32' : '16x32';
   return runs(gpu, `vec-${tile}`, shape) ? `vec-${tile}` : `quad-${tile}`;
 }
 

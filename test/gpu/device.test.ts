@@ -99,19 +99,72 @@ function chain26(on: Gpu, y: Tensor): void {
   on.run('chain', { y }, { factor: 1, add: 0 }, { groups: 26 });
 }
 
-it('more dispatches than the uniform arena holds see their own parameters, in order', async () => {
-  const y = upload(gpu, Float32Array.of(0), [1]);
-  const { submits } = gpu.counts;
-  let expected = 0;
-  for (let k = 0; k < 9000; k++) {
-    const [factor, add] = k % 100 === 99 ? [0.25, k % 8] : [1, k % 16];
-    chain(y, factor, add);
-    expected = Math.fround(expected * factor + add); // exact: small multiples of powers of 2
-  }
-  // The arena made it submit twice, before anything was read.
-  expect(gpu.counts.submits).toBe(submits + 2);
-  expect((await read(y))[0]).toBe(expected);
-  y.free();
+describe('parameters', async () => {
+  const TEXTS = { affine: AFFINE, chain: CHAIN };
+  const immediate = await gpuWith(TEXTS);
+  const stored = await gpuWith(TEXTS, { limits: { maxImmediate: 0 } });
+
+  // The arena is full after 4,096 dispatches, and then all that were recorded are submitted.
+  it.each([
+    ['immediates', immediate, 0],
+    ['the uniform arena', stored, 2],
+  ])('of 9,000 dispatches that are %s are seen by their own, in order', async (_, on, submitted) => {
+    const y = upload(on, Float32Array.of(0), [1]);
+    const { submits } = on.counts;
+    let expected = 0;
+    for (let k = 0; k < 9000; k++) {
+      const [factor, add] = k % 100 === 99 ? [0.25, k % 8] : [1, k % 16];
+      on.run('chain', { y }, { factor, add }, { groups: 1 });
+      expected = Math.fround(expected * factor + add); // exact: small multiples of powers of 2
+    }
+    expect(on.counts.submits).toBe(submits + submitted);
+    expect((await read(y))[0]).toBe(expected);
+    y.free();
+  });
+
+  it('are immediates up to the limit, and mix with those that are not', async () => {
+    expect(immediate.limits.maxImmediate).toBeGreaterThanOrEqual(64);
+    // Parameters count in steps of 16 bytes: chain's are 16, those of wide 32.
+    const wide = CHAIN.replace('add: f32', 'add: f32, b: f32, c: f32, d: f32').replace(
+      'p.add',
+      '(p.add + p.d)',
+    );
+    const mixed = await gpuOfTest({ limits: { maxImmediate: 16 } }, { chain: CHAIN, wide });
+    const y = upload(mixed, Float32Array.of(1), [1]);
+    for (let k = 1; k <= 5000; k++) {
+      mixed.run('chain', { y }, { factor: 1, add: k % 7 }, { groups: 1 });
+      mixed.run('wide', { y }, { factor: k % 1000 ? 1 : 0.5, add: 1, b: 0, c: 0, d: k % 3 }, { groups: 1 });
+    }
+    let expected = 1;
+    for (let k = 1; k <= 5000; k++)
+      expected = Math.fround((expected + (k % 7)) * (k % 1000 ? 1 : 0.5) + 1 + (k % 3));
+    expect((await read(y))[0]).toBe(expected);
+    expect(mixed.counts.submits).toBe(2); // 5,000 of them filled the arena once.
+  });
+
+  it('are checked alike wherever they are', () => {
+    for (const on of [immediate, stored]) {
+      const y = empty(on, [1]);
+      const run = (params: Record<string, number>) => () => on.run('chain', { y }, params, { groups: 1 });
+      expect(run({ factor: 1 })).toThrow(/^chain: parameter "add" is missing/);
+      expect(run({ factor: 1, add: 1, more: 1 })).toThrow(/^chain: the shader has no parameter "more"/);
+      y.free();
+    }
+  });
+
+  it('change no bit of a kernel by where they are', async () => {
+    const results = [];
+    for (const on of [immediate, stored]) {
+      const random = seeded(5);
+      const data = Float32Array.from({ length: 37 * 52 }, () => random() - 0.5);
+      const a = upload(on, data, [37, 52]);
+      const b = upload(on, data.slice(0, 52 * 24), [52, 24]);
+      const c = empty(on, [37, 24]);
+      product(on, { matrix: a, transposed: false }, { matrix: b, transposed: false }, { tensor: c, beta: 0 });
+      results.push(await read(c));
+    }
+    expect(results[0]).toEqual(results[1]);
+  });
 });
 
 it('counts dispatches and submits', async () => {
