@@ -9,6 +9,7 @@ import {
   type MatmulVariant,
   matmulForm,
   matmulVariants,
+  type ProductShape,
   product,
 } from '../src/ops/product.ts';
 import { CompileTimes } from '../src/ops/tuning/compile-times.ts';
@@ -16,9 +17,9 @@ import { type Contestant, Races, type Stake, type Trial } from '../src/ops/tunin
 import { ProductTrial } from '../src/ops/tuning/trial.ts';
 import { type Raced, settle, tune } from '../src/ops/tuning/tune.ts';
 import { readShaders } from '../src/platform/node.ts';
-import { empty, type Tensor, upload } from '../src/tensor.ts';
+import { empty, type FloatType, type Tensor } from '../src/tensor.ts';
+import { testGpu } from './device.ts';
 import { gpuOfTest } from './gpu/kernels.ts';
-import { seeded } from './numbers.ts';
 
 interface Made {
   readonly ms: number;
@@ -213,13 +214,12 @@ describe('what is chosen', () => {
 });
 
 const SHAPE = { M: 64, N: 64, K: 64, transposeA: false, transposeB: false, epilogue: false };
-const EFFORT = { budgetMs: 30_000, steps: 1e9, margin: 0, rounds: 1 };
+const EFFORT = { budgetMs: 200_000, steps: 1e9, margin: 0, rounds: 1 };
 
 /** Asks for the product of a 64 × 64 matrix with itself, as a rehearsal does. */
-function ask(gpu: Gpu): { x: Tensor; y: Tensor } {
-  const random = seeded(3);
-  const x = upload(gpu, Float32Array.from({ length: 64 * 64 }, random), [64, 64]);
-  const y = empty(gpu, [64, 64]);
+function ask(gpu: Gpu, dtype: FloatType = 'f32'): { x: Tensor; y: Tensor } {
+  const x = empty(gpu, [64, 64], dtype);
+  const y = empty(gpu, [64, 64], dtype);
   gpu.choices.weight = 1;
   const X = { matrix: x, transposed: false };
   product(gpu, X, X, { tensor: y, beta: 0 });
@@ -305,3 +305,35 @@ describe('tuning on the device', () => {
     trial.free();
   });
 });
+
+const half = await testGpu();
+
+describe.skipIf(!half.features.has('shader-f16'))(
+  'tuning with f16 (needs an adapter with shader-f16)',
+  () => {
+    it('measures classes of their own, on matrices that are stored so', async () => {
+      const gpu = await gpuOfTest();
+      const tensors = [ask(gpu), ask(gpu, 'f16')].flatMap(({ x, y }) => [x, y]);
+      const classes = gpu.choices.open.map(({ shapeClass }) => shapeClass);
+      expect(classes).toEqual(['64x64x64 NN fours', '64x64x64 NN fours f16:abc']);
+      const { live } = gpu.pool.memory;
+      expect(await tune(gpu, EFFORT)).toMatchObject({ open: 2, settled: 2, failed: [] });
+      expect(gpu.pool.memory.live).toBe(live);
+      expect(Object.keys(gpu.choices.chosen)).toEqual(classes.map(name => `matmul ${name}`));
+      for (const tensor of tensors) tensor.free();
+    });
+
+    it.each([[['a', 'b']], [['c']]] as const)(
+      'every variant passes its check with %j in f16, and none that leaves out an element',
+      async halves => {
+        const shape: ProductShape = { ...SHAPE, halves };
+        const gpu = await gpuOfTest();
+        const trial = new ProductTrial(gpu, shape);
+        for (const { name } of trial.contestants) expect(await trial.passes(name), name).toBe(true);
+        const broken = await gpuOfTest({}, leavingOut('matmul-tiled', 'matmul-quad', 'matmul-quad-vec'));
+        const wrong = new ProductTrial(broken, shape);
+        for (const { name } of wrong.contestants) expect(await wrong.passes(name), name).toBe(false);
+      },
+    );
+  },
+);

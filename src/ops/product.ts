@@ -69,7 +69,13 @@ export interface ProductShape {
   readonly epilogue: boolean;
   /** All offsets and strides are multiples of four; where absent, those of whole matrices are meant. */
   readonly aligned?: boolean;
+  /** Which of the operands and the result are stored as f16; where absent, none. */
+  readonly halves?: readonly Matrix[];
 }
+
+/** The matrices of C = A·B by their names in the kernels. */
+export type Matrix = (typeof MATRICES)[number];
+const MATRICES = ['a', 'b', 'c'] as const;
 
 /** The variants that give this product right on this device, whatever their speed. */
 export function matmulVariants(gpu: Gpu, shape: ProductShape): MatmulVariant[] {
@@ -305,11 +311,12 @@ function aligned({ a0, am, ak, aBatch, b0, bk, bn, bBatch }: Params): boolean {
 
 /** Shapes of one class run alike: sizes to the next power of two, and what decides which variants run at all. */
 export function shapeClass(shape: ProductShape): string {
-  const { M, N, K, transposeA, transposeB, epilogue, aligned } = shape;
+  const { M, N, K, transposeA, transposeB, epilogue, aligned, halves = [] } = shape;
   const size = (x: number): number => 2 ** Math.ceil(Math.log2(x));
   const form = `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}${epilogue ? ' epilogue' : ''}`;
   const fours = aligned !== false && [M, N, K].every(x => x % 4 === 0) ? ' fours' : '';
-  return `${size(M)}x${size(N)}x${size(K)} ${form}${fours}`;
+  const stored = halves.length > 0 ? ` f16:${halves.join('')}` : '';
+  return `${size(M)}x${size(N)}x${size(K)} ${form}${fours}${stored}`;
 }
 
 function choose(gpu: Gpu, shape: ProductShape): MatmulVariant {
@@ -319,7 +326,7 @@ function choose(gpu: Gpu, shape: ProductShape): MatmulVariant {
 
 /** One part of a product, as the kernels take it. */
 interface Work {
-  readonly bind: Readonly<Record<string, Tensor>> & { readonly c: Tensor };
+  readonly bind: Readonly<Record<string, Tensor> & Record<Matrix, Tensor>>;
   readonly params: Params;
   readonly epilogue: Epilogue;
   readonly transposeA: boolean;
@@ -339,6 +346,7 @@ function launch(gpu: Gpu, asked: MatmulVariant | undefined, work: Work): void {
     // A split product is summed into the whole of C, so it makes neither a batch nor a part of C.
     epilogue: batch > 1 || bind.c.size !== M * N || Object.values(after).includes(true),
     aligned: aligned(params),
+    halves: MATRICES.filter(name => bind[name].dtype === 'f16'),
   };
   const name = asked && runs(gpu, asked, shape) ? asked : choose(gpu, shape);
   const { parts } = FORMS[name];

@@ -91,7 +91,9 @@ describe('out of memory', () => {
 
   it('is thrown over the real limit too', async () => {
     const gpu = await gpuOfTest();
-    expect(() => empty(gpu, [Math.floor(gpu.device.limits.maxBufferSize / 4) + 1])).toThrow(GpuOutOfMemoryError);
+    expect(() => empty(gpu, [Math.floor(gpu.device.limits.maxBufferSize / 4) + 1])).toThrow(
+      GpuOutOfMemoryError,
+    );
   });
 
   it('names the binding that is over the limit', async () => {

@@ -1,11 +1,12 @@
 // One matrix product on random data, in any of its variants, checked and timed. Knows products; knows no rule by which
 // a variant wins (race.ts has them).
-import { fill } from '../../flat.ts';
+import { copy, fill } from '../../flat.ts';
 import type { Gpu } from '../../gpu/gpu.ts';
 import { empty, read, type Tensor, upload } from '../../tensor.ts';
 import {
   defaultVariant,
   type MatmulVariant,
+  type Matrix,
   matmulForm,
   matmulVariants,
   type ProductShape,
@@ -16,6 +17,8 @@ import type { Contestant, Trial } from './race.ts';
 /** Relative error allowed at K up to LONG; the rounding of a longer sum grows with its root. */
 const TOLERANCE = 1e-5;
 const LONG = 4096;
+/** The same where the result is stored as f16, whose numbers have eleven bits. */
+const HALF_TOLERANCE = 2 ** -10;
 /** A shape of more operations or elements is measured on a part of it: sides are halved, the longest first. */
 const MOST_FLOPS = { cpuRun: 2 ** 26, gpu: 2 ** 34 };
 const MOST_ELEMENTS = 2 ** 23;
@@ -32,6 +35,8 @@ export class ProductTrial implements Trial {
   readonly #a: Tensor;
   readonly #b: Tensor;
   readonly #c: Tensor;
+  /** What is read back: C, as f32. */
+  readonly #read: Tensor;
   /** Freivalds' check: a vector [N] and, in double precision, A·(B·vector) [M]. */
   readonly #vector: Float64Array;
   readonly #expected: Float64Array;
@@ -49,17 +54,22 @@ export class ProductTrial implements Trial {
     this.#vector = Float64Array.from({ length: N }, draw);
     const bVector = times(b, K, N, transposeB, this.#vector);
     this.#expected = times(a, M, K, transposeA, bVector);
-    this.#a = upload(gpu, a, transposeA ? [K, M] : [M, K]);
-    this.#b = upload(gpu, b, transposeB ? [N, K] : [K, N]);
-    this.#c = empty(gpu, [M, N]);
+    const half = (name: Matrix): boolean => shape.halves?.includes(name) ?? false;
+    this.#a = stored(upload(gpu, a, transposeA ? [K, M] : [M, K]), half('a'));
+    this.#b = stored(upload(gpu, b, transposeB ? [N, K] : [K, N]), half('b'));
+    this.#read = empty(gpu, [M, N]);
+    this.#c = half('c') ? empty(gpu, [M, N], 'f16') : this.#read;
   }
 
   /** Computes into memory full of NaN: an element that nothing writes is then seen, like any wrong one. */
   async passes(name: string): Promise<boolean> {
-    fill(this.#c, Number.NaN);
+    const apart = this.#c !== this.#read;
+    fill(this.#read, Number.NaN);
+    if (apart) copy(this.#read, this.#c);
     this.#run(name);
+    if (apart) copy(this.#c, this.#read);
     const { M, N, K } = this.#part;
-    const sums = times(await read(this.#c), M, N, false, this.#vector);
+    const sums = times(await read(this.#read), M, N, false, this.#vector);
     let error = 0;
     let largest = 0;
     for (let m = 0; m < M; m++) {
@@ -67,7 +77,8 @@ export class ProductTrial implements Trial {
       error = Math.max(error, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
       largest = Math.max(largest, Math.abs(this.#expected[m]!));
     }
-    return error <= TOLERANCE * Math.max(1, Math.sqrt(K / LONG)) * largest;
+    const tolerance = apart ? HALF_TOLERANCE : TOLERANCE * Math.max(1, Math.sqrt(K / LONG));
+    return error <= tolerance * largest;
   }
 
   async time(name: string, calls: number): Promise<number> {
@@ -79,7 +90,7 @@ export class ProductTrial implements Trial {
   }
 
   free(): void {
-    for (const tensor of [this.#a, this.#b, this.#c]) tensor.free();
+    for (const tensor of [this.#a, this.#b, this.#c, this.#read]) tensor.free();
   }
 
   #run(name: string): void {
@@ -109,10 +120,11 @@ function contestants(gpu: Gpu, shape: ProductShape, part: ProductShape): Contest
     .sort((a, b) => unlike(a) - unlike(b) || a.size - b.size);
 }
 
-function contestant(name: MatmulVariant, { transposeA, transposeB }: ProductShape): Contestant {
+function contestant(name: MatmulVariant, { transposeA, transposeB, halves = [] }: ProductShape): Contestant {
   const { kernel, rows, columns } = matmulForm(name);
   const transposes = kernel === 'matmul-quad' ? '' : ` ${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}`;
-  return { name, kernel, size: rows * columns, text: `${kernel} ${rows}x${columns}${transposes}` };
+  const text = `${kernel} ${rows}x${columns}${transposes} ${halves.join('')}`;
+  return { name, kernel, size: rows * columns, text };
 }
 
 function partOf(shape: ProductShape, mostFlops: number): ProductShape {
@@ -127,13 +139,25 @@ function partOf(shape: ProductShape, mostFlops: number): ProductShape {
   return part;
 }
 
-/** Uniform in [-1, 1), the same in every trial: a linear congruential generator (Numerical Recipes). */
+/**
+ * Uniform in [-1, 1), the same in every trial: the upper bits of a linear congruential generator (Numerical Recipes),
+ * as many as f16 holds.
+ */
 function draws(): () => number {
   let state = 1;
   return () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
+    return (state >>> 21) / 2 ** 10 - 1;
   };
+}
+
+/** The tensor as it is, or its numbers as f16 in its place. */
+function stored(tensor: Tensor, half: boolean): Tensor {
+  if (!half) return tensor;
+  const halves = empty(tensor.gpu, tensor.shape, 'f16');
+  copy(tensor, halves);
+  tensor.free();
+  return halves;
 }
 
 /** A matrix [rows, columns], stored as it is or transposed, times a vector [columns]. */
