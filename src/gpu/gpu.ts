@@ -2,7 +2,7 @@
 // Knows buffers by range and kernels by name; knows no shapes, no ops. Each Gpu stands alone: two in one process work.
 import { Choices } from './choices.ts';
 import { GpuError, GpuLostError, GpuOutOfMemoryError, GpuValidationError } from './errors.ts';
-import { Kernels, type Range } from './kernels.ts';
+import { type Bindable, type DType, Kernels, type Range } from './kernels.ts';
 import { BufferPool, type PoolBuffer, type Watch } from './pool.ts';
 import { Profiler } from './profiler.ts';
 import type { Constants } from './shader.ts';
@@ -37,15 +37,6 @@ export interface Launch {
   readonly unroll?: boolean;
 }
 
-/** Types of a tensor's elements: f16 has two bytes, and kernels compute with it as f32 (half.ts); the others have four. */
-export type DType = 'f32' | 'u32' | 'i32' | 'f16';
-
-/** What a binding needs to know of a tensor. Without a type, it is bound as its shader declares it. */
-export interface Bindable {
-  readonly range: Range;
-  readonly dtype?: DType;
-}
-
 const WANTED_FEATURES = ['subgroups', 'timestamp-query', 'shader-f16'] as const;
 const WANTED_LIMITS = [
   'maxBufferSize',
@@ -55,6 +46,9 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeX',
   'maxImmediateSize',
 ] as const;
+
+const NO_HALVES: readonly string[] = [];
+const NO_CONSTANTS: Constants = {};
 
 /** More than any kernel's parameters take; what devices have as immediates is 64 today. */
 const IMMEDIATE_BYTES = 256;
@@ -181,21 +175,20 @@ export class Gpu {
   ): void {
     if (this.#failure) throw this.#failure.error;
     if (this.#arena?.full) this.submit();
-    const halves: string[] = [];
-    for (const key in bind) if (bind[key]!.dtype === 'f16') halves.push(key);
-    const kernel = this.#kernels.get(name, how.consts ?? {}, how.unroll ?? false, halves);
-    const ranges: Record<string, Range> = {};
-    for (const [key, tensor] of Object.entries(bind)) {
-      ranges[key] = tensor.range;
-      if (tensor.range.size > this.limits.maxBinding)
+    let halves = NO_HALVES;
+    for (const key in bind) {
+      const { dtype, range } = bind[key]!;
+      if (dtype === 'f16') halves = [...halves, key];
+      if (range.size > this.limits.maxBinding)
         throw new GpuOutOfMemoryError(
-          `binding "${key}" of ${tensor.range.size} bytes is over the limit of ${this.limits.maxBinding}`,
-          kernel.label,
+          `binding "${key}" of ${range.size} bytes is over the limit of ${this.limits.maxBinding}`,
+          name,
         );
     }
+    const kernel = this.#kernels.get(name, how.consts ?? NO_CONSTANTS, how.unroll ?? false, halves);
     const { immediate, reflection, label } = kernel;
     const arena = immediate || reflection.uniformSize === 0 ? undefined : this.#uniforms();
-    const group = this.#kernels.group(kernel, ranges, arena?.buffer);
+    const group = this.#kernels.group(kernel, bind, arena?.buffer);
     const offset = arena?.pack(label, reflection, params);
     if (!arena) packParams(label, reflection, params, this.#immediates, 0);
     const [x, y, z] =
@@ -422,4 +415,4 @@ function namedError(error: GPUError, kernel?: string): GpuError {
   }
 }
 
-export type { PoolBuffer, Range };
+export type { Bindable, DType, PoolBuffer, Range };

@@ -14,6 +14,15 @@ export interface Range {
   readonly size: number;
 }
 
+/** What a binding needs to know of a tensor. Without a type, it is bound as its shader declares it. */
+export interface Bindable {
+  readonly range: Range;
+  readonly dtype?: DType;
+}
+
+/** Types of a tensor's elements: f16 has two bytes, and kernels compute with it as f32 (half.ts); the others have four. */
+export type DType = 'f32' | 'u32' | 'i32' | 'f16';
+
 /** One compiled variant of a kernel. */
 export interface Kernel {
   readonly id: number;
@@ -36,9 +45,11 @@ export class Kernels {
   readonly #failed: (error: GpuError) => void;
   readonly #later: (check: Promise<void>) => void;
   readonly #kernels = new Map<string, Kernel>();
-  /** The same by what was asked for, constants in the order given: sorting their names takes longer than a dispatch. */
-  readonly #asked = new Map<string, Kernel>();
-  readonly #groups = new Map<string, GPUBindGroup>();
+  /** The same by name and what was asked for: to make a key of it takes longer than the device does with a dispatch. */
+  readonly #asked = new Map<string, Asked[]>();
+  /** By a hash of kernel and ranges. */
+  readonly #groups = new Map<number, Group[]>();
+  #groupCount = 0;
 
   /**
    * `sources`: WGSL texts by kernel name; `maxImmediate`: bytes of parameters that may be set in a pass, 0 where the
@@ -75,14 +86,13 @@ export class Kernels {
    * use. Throws GpuCompileError.
    */
   get(name: string, constants: Constants, unroll: boolean, halves: readonly string[] = []): Kernel {
-    let asked = unroll ? `${name}!` : name;
-    for (const constant in constants) asked += `|${constant}=${constants[constant]}`;
-    for (const half of halves) asked += `|${half}:f16`;
-    let kernel = this.#asked.get(asked);
-    if (kernel) return kernel;
+    const before = this.#asked.get(name) ?? [];
+    for (const one of before)
+      if (one.unroll === unroll && sameList(one.halves, halves) && sameConstants(one.constants, constants))
+        return one.kernel;
     const key = variantKey(name, constants, unroll, halves);
-    kernel = this.#kernels.get(key) ?? this.#compile(key, name, constants, unroll, halves);
-    this.#asked.set(asked, kernel);
+    const kernel = this.#kernels.get(key) ?? this.#compile(key, name, constants, unroll, halves);
+    this.#asked.set(name, [...before, { constants, unroll, halves, kernel }]);
     return kernel;
   }
 
@@ -110,7 +120,7 @@ export class Kernels {
     }
     const layout = this.#device.createBindGroupLayout({
       label: name,
-      entries: boundOf(reflection, immediate).map(({ binding, kind }) => ({
+      entries: (immediate ? storageOf(reflection) : reflection.bindings).map(({ binding, kind }) => ({
         binding,
         visibility: GPUShaderStage.COMPUTE,
         buffer:
@@ -136,45 +146,62 @@ export class Kernels {
     return kernel;
   }
 
-  /** The bind group that binds `ranges` by variable name; `arena`, at a dynamic offset, where parameters are in one. */
-  group(kernel: Kernel, ranges: Readonly<Record<string, Range>>, arena: GPUBuffer | undefined): GPUBindGroup {
-    let key = String(kernel.id);
-    let bound = 0;
-    for (const { name, kind } of kernel.reflection.bindings) {
+  /**
+   * The bind group of `tensors` by variable name, and of `arena`, at a dynamic offset, where parameters are in one.
+   * Throws GpuError where one is missing, unknown, or in a buffer that is written too.
+   */
+  group(
+    kernel: Kernel,
+    tensors: Readonly<Record<string, Bindable>>,
+    arena: GPUBuffer | undefined,
+  ): GPUBindGroup {
+    const { bindings } = kernel.reflection;
+    const ranges: Range[] = [];
+    let hash = kernel.id;
+    for (const { name, kind } of bindings) {
       if (kind === 'uniform') continue;
-      const range = ranges[name];
+      const range = tensors[name]?.range;
       if (!range) throw new GpuError(`no tensor was given for binding "${name}"`, kernel.label);
-      key += `|${range.buffer.id},${range.offset},${range.size}`;
-      bound++;
+      ranges.push(range);
+      hash = Math.imul(hash ^ range.buffer.id, 0x9e3779b1) ^ range.offset ^ (range.size << 8);
     }
-    const given = Object.keys(ranges);
-    if (given.length > bound) {
-      const unknown = given.find(name => !kernel.reflection.bindings.some(binding => binding.name === name));
+    let given = 0;
+    for (const _ in tensors) given++;
+    if (given > ranges.length) {
+      const unknown = Object.keys(tensors).find(name => !bindings.some(binding => binding.name === name));
       throw new GpuError(`the shader has no binding "${unknown}"`, kernel.label);
     }
-    const known = this.#groups.get(key);
-    if (known) return known;
-    checkAliases(kernel, ranges);
-    if (this.#groups.size >= GROUPS_KEPT) this.#groups.clear();
-    const group = this.#watch(kernel.label, 'validation', () =>
-      this.#device.createBindGroup({
-        label: kernel.label,
-        layout: kernel.layout,
-        entries: boundOf(kernel.reflection, kernel.immediate).map(({ name, binding, kind }) => {
-          if (kind === 'uniform')
-            return { binding, resource: { buffer: arena!, offset: 0, size: kernel.reflection.uniformSize } };
-          const { buffer, offset, size } = ranges[name]!;
-          return { binding, resource: { buffer: buffer.gpu, offset, size: Math.ceil(size / 4) * 4 } };
-        }),
-      }),
-    );
-    this.#groups.set(key, group);
+    const known = this.#groups
+      .get(hash)
+      ?.find(one => one.kernel === kernel && sameRanges(one.ranges, ranges));
+    if (known) return known.group;
+    const all = { kernel, ranges };
+    checkAliases(all);
+    if (this.#groupCount >= GROUPS_KEPT) this.forgetGroups();
+    const group = this.#makeGroup(all, arena);
+    this.#groups.set(hash, [...(this.#groups.get(hash) ?? []), { ...all, group }]);
+    this.#groupCount++;
     return group;
+  }
+
+  #makeGroup({ kernel, ranges }: Bound, arena: GPUBuffer | undefined): GPUBindGroup {
+    const { layout, label, reflection } = kernel;
+    const entries = storageOf(reflection).map(({ binding }, i): GPUBindGroupEntry => {
+      const { buffer, offset, size } = ranges[i]!;
+      return { binding, resource: { buffer: buffer.gpu, offset, size: Math.ceil(size / 4) * 4 } };
+    });
+    const uniform = reflection.bindings.find(({ kind }) => kind === 'uniform');
+    if (arena && uniform) {
+      const resource = { buffer: arena, offset: 0, size: reflection.uniformSize };
+      entries.push({ binding: uniform.binding, resource });
+    }
+    return this.#watch(label, 'validation', () => this.#device.createBindGroup({ label, layout, entries }));
   }
 
   /** Forgets bind groups, before buffers that they name are destroyed. */
   forgetGroups(): void {
     this.#groups.clear();
+    this.#groupCount = 0;
   }
 
   /** Compiler messages name the file's own lines, whatever was unrolled or replaced. */
@@ -203,27 +230,61 @@ export class Kernels {
   }
 }
 
-/** What a bind group of the kernel holds. */
-function boundOf({ bindings }: Reflection, immediate: boolean): readonly Binding[] {
-  return immediate ? bindings.filter(({ kind }) => kind !== 'uniform') : bindings;
+/** A kernel and the ranges that its storage bindings are bound to, in their order. */
+interface Bound {
+  readonly kernel: Kernel;
+  readonly ranges: readonly Range[];
+}
+
+interface Group extends Bound {
+  readonly group: GPUBindGroup;
+}
+
+/** What a kernel was asked for with. */
+interface Asked {
+  readonly constants: Constants;
+  readonly unroll: boolean;
+  readonly halves: readonly string[];
+  readonly kernel: Kernel;
+}
+
+function sameConstants(a: Constants, b: Constants): boolean {
+  for (const name in a) if (a[name] !== b[name]) return false;
+  for (const name in b) if (a[name] === undefined) return false;
+  return true;
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name, i) => name === b[i]);
+}
+
+function sameRanges(a: readonly Range[], b: readonly Range[]): boolean {
+  for (let i = 0; i < a.length; i++) {
+    const [x, y] = [a[i]!, b[i]!];
+    if (x.buffer !== y.buffer || x.offset !== y.offset || x.size !== y.size) return false;
+  }
+  return true;
+}
+
+function storageOf({ bindings }: Reflection): readonly Binding[] {
+  return bindings.filter(({ kind }) => kind !== 'uniform');
 }
 
 /**
  * The device would report these at the submit, without the kernel's name: a buffer that is read and written in one
  * dispatch, though by different ranges, and two written ranges that overlap.
  */
-function checkAliases({ label, reflection }: Kernel, ranges: Readonly<Record<string, Range>>): void {
-  const bound = reflection.bindings.filter(({ kind }) => kind !== 'uniform');
-  for (const written of bound.filter(({ kind }) => kind === 'read_write'))
-    for (const other of bound) {
-      const a = ranges[written.name]!;
-      const b = ranges[other.name]!;
-      if (written === other || a.buffer !== b.buffer) continue;
+function checkAliases({ kernel, ranges }: Bound): void {
+  const bound = storageOf(kernel.reflection);
+  for (const [i, written] of bound.entries())
+    for (const [k, other] of bound.entries()) {
+      const [a, b] = [ranges[i]!, ranges[k]!];
+      if (written.kind !== 'read_write' || i === k || a.buffer !== b.buffer) continue;
       const apart = a.offset + a.size <= b.offset || b.offset + b.size <= a.offset;
       if (other.kind === 'read_write' && apart) continue;
       throw new GpuValidationError(
         `"${written.name}" is written and "${other.name}" ${other.kind === 'read' ? 'read' : 'written'} in the same buffer`,
-        label,
+        kernel.label,
       );
     }
 }
