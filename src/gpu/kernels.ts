@@ -45,7 +45,7 @@ export class Kernels {
   readonly #failed: (error: GpuError) => void;
   readonly #later: (check: Promise<void>) => void;
   readonly #kernels = new Map<string, Kernel>();
-  /** The same by name and what was asked for: to make a key of it takes longer than the device does with a dispatch. */
+  /** The same by name and what was asked for, which is compared: making a key of it at each dispatch takes longer. */
   readonly #asked = new Map<string, Asked[]>();
   /** By a hash of kernel and ranges. */
   readonly #groups = new Map<number, Group[]>();
@@ -92,7 +92,7 @@ export class Kernels {
         return one.kernel;
     const key = variantKey(name, constants, unroll, halves);
     const kernel = this.#kernels.get(key) ?? this.#compile(key, name, constants, unroll, halves);
-    this.#asked.set(name, [...before, { constants, unroll, halves, kernel }]);
+    this.#asked.set(name, [...before, { constants: { ...constants }, unroll, halves, kernel }]);
     return kernel;
   }
 
