@@ -12,7 +12,7 @@ import {
   type ProductShape,
   product,
 } from '../src/ops/product.ts';
-import { read } from '../src/tensor.ts';
+import { empty, read } from '../src/tensor.ts';
 import { type Arr, normal } from './cases/case.ts';
 import { testGpu } from './device.ts';
 import { relativeError, seeded } from './numbers.ts';
@@ -166,6 +166,23 @@ describe('every variant of the product', () => {
         expect(matmulForm(variant).kernel).toBe('matmul-tiled');
     await fc.assert(agrees(plain), { numRuns: 15, seed: 12 });
   });
+});
+
+it('gives the same bits with any tile of one kernel', async () => {
+  const random = seeded(11);
+  const [a, b] = [normal([36, 52], random), normal([52, 40], random)];
+  const bits = new Map<string, Float32Array>();
+  const shape: ProductShape = { M: 36, N: 40, K: 52, transposeA: false, transposeB: false, epilogue: false };
+  for (const variant of matmulVariants(gpu, shape)) {
+    const c = empty(gpu, [36, 40]);
+    const [A, B] = [onDevice(gpu, a), onDevice(gpu, b)].map(matrix => ({ matrix, transposed: false }));
+    product(gpu, A!, B!, { tensor: c, beta: 0 }, { variant });
+    const { kernel, parts } = matmulForm(variant);
+    const result = await read(c);
+    expect(result, variant).toEqual(bits.get(`${kernel} ${parts}`) ?? result);
+    bits.set(`${kernel} ${parts}`, result);
+  }
+  expect(bits.size).toBeGreaterThan(2);
 });
 
 it('computes parts of a product by any variant, and touches nothing else', async () => {

@@ -91,9 +91,9 @@ export class Gpu {
   /** Asked at the beginning of each pass that dispatches share for where it writes its timestamps: the bench's clock. */
   stampPass: (() => GPUComputePassTimestampWrites) | undefined;
   readonly #kernels: Kernels;
-  /** Parameters that are no immediates. */
+  /** Parameters of kernels that cannot have them as immediates. */
   #arena: UniformArena | undefined;
-  /** Parameters of the dispatch that is being recorded, where they are. */
+  /** Parameters of the dispatch that is being recorded, where it has them as immediates. */
   readonly #immediates = new DataView(new ArrayBuffer(IMMEDIATE_BYTES));
   readonly #staging = new Map<number, GPUBuffer[]>();
   readonly #checks = new Set<Promise<void>>();

@@ -104,7 +104,7 @@ const LARGE = { work: 2 ** 27, matrix: 2 ** 16 };
 
 /**
  * Values of a weight matrix up to which SwiftShader gets tiles of 16 × 16: they compile in half the time of 16 × 32, and
- * a model so small is trained in less than what its kernels took to compile.
+ * compiling is much of what a run of so small a model takes.
  */
 const TINY = 2 ** 12;
 

@@ -27,8 +27,9 @@ export const SHADERS: ReadonlyMap<string, string> = new Map(
 /** Opens a device on the browser's fastest adapter. Throws UserError, saying what to do, where there is none. */
 export async function openWebGpu(options: Partial<GpuOptions> = {}): Promise<Opened> {
   const adapter = await requestAdapter();
-  // A browser's adapter may have immediates before its shading language does.
-  const immediates = navigator.gpu.wgslLanguageFeatures.has('immediate_address_space');
+  // A browser's adapter may have immediates before its shading language does; older ones name no language features.
+  const language = navigator.gpu.wgslLanguageFeatures as WGSLLanguageFeatures | undefined;
+  const immediates = language?.has('immediate_address_space') ?? false;
   const limits = { ...(!immediates && { maxImmediate: 0 }), ...options.limits };
   const gpu = await openGpu(adapter, { shaders: SHADERS, ...options, limits });
   const software = gpu.cpuRun;

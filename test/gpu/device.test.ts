@@ -107,8 +107,8 @@ describe('parameters', async () => {
   // The arena is full after 4,096 dispatches, and then all that were recorded are submitted.
   it.each([
     ['immediates', immediate, 0],
-    ['the uniform arena', stored, 2],
-  ])('of 9,000 dispatches that are %s are seen by their own, in order', async (_, on, submitted) => {
+    ['in the uniform arena', stored, 2],
+  ])('that are %s: each of 9,000 dispatches sees its own, in order', async (_, on, submitted) => {
     const y = upload(on, Float32Array.of(0), [1]);
     const { submits } = on.counts;
     let expected = 0;

@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { withHalves } from '../../src/gpu/half.ts';
 import { withImmediates } from '../../src/gpu/immediates.ts';
+import { reflect } from '../../src/gpu/reflect.ts';
 import { readShaders } from '../../src/platform/node.ts';
 
 const SHADER = `// What it does, with "@group(0) @binding(1) var<uniform>" in words.
@@ -26,6 +27,11 @@ it('refuses a text without parameters, or with two', () => {
   expect(() => withImmediates('f.wgsl', none)).toThrow(/^f\.wgsl: 0 lines begin with/);
   const two = SHADER.replace('struct', '@group(0) @binding(2) var<uniform> q: Params;\nstruct');
   expect(() => withImmediates('f.wgsl', two)).toThrow(/^f\.wgsl: 2 lines begin with/);
+});
+
+it('is no larger than what devices have, 64 bytes, for any shader file', () => {
+  for (const [name, text] of readShaders())
+    expect(reflect(name, text).uniformSize, name).toBeLessThanOrEqual(64);
 });
 
 it('can be made of every shader file, and with buffers of f16 before it', () => {
