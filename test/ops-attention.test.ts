@@ -1,5 +1,5 @@
 // Attention over several passes: however a row's columns are cut into passes, outputs and gradients are those of
-// one pass in float64. Every test runs both forms of the kernels, on a device that fills new tensors with NaN.
+// one pass in float64. Every test runs all forms of the kernels, on a device that fills new tensors with NaN.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Gpu } from '../src/gpu/gpu.ts';
@@ -17,7 +17,7 @@ import { type Arr, arr, normal } from './cases/case.ts';
 import { testGpu } from './device.ts';
 import { relativeError, seeded } from './numbers.ts';
 
-const FORMS = ['plain', 'quad', 'column'] as const;
+const FORMS = ['plain', 'quad', 'joint', 'column'] as const;
 
 const gpu = await testGpu();
 /** A device whose grids fold after seven workgroups. */

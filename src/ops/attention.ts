@@ -148,10 +148,11 @@ export interface Records {
 
 /**
  * Forms of the kernels. `plain`: a thread a query (or key), any adapter. `quad`: four lanes share what they load;
- * needs the feature `subgroups`. `column`: for one query a head, by fours, with one kernel backward. Where D is no
- * multiple of 4, weights are dropped out, or `column` is asked for and there are more queries, the form is the plain one.
+ * needs the feature `subgroups`. `joint`: quads whose backward is one kernel, for f32 and passes from the first column
+ * on; the quad form elsewhere. `column`: for one query a head, by fours, with one kernel backward. Where D is no multiple
+ * of 4, weights are dropped out, or `column` is asked for and there are more queries, the form is the plain one.
  */
-export type AttentionForm = 'plain' | 'quad' | 'column';
+export type AttentionForm = 'plain' | 'quad' | 'joint' | 'column';
 
 export interface AttentionAttrs {
   readonly store: KvStore;
@@ -186,6 +187,14 @@ const UNROLL_LIMIT = 64;
  * llvmpipe compiles in 11 s instead of 4 (D = 32, once: Mesa keeps it) and SwiftShader in 1.5 instead of 0.7.
  */
 const PAIRED = 64;
+
+/**
+ * From so many columns on, heads of up to 32 take the joint form. Its backward needs 0.7 to 0.75 of the time of the two
+ * kernels on llvmpipe and 0.8 to 0.85 in SwiftShader (B 16, T 128 and B 3, T 48, of 4 heads of 32), but with heads of 64
+ * 1.2 times as much there. Shorter rows would win as much, and have another kernel to compile: two for their first pass
+ * and, with thoughts, the quad form's two for the last.
+ */
+const JOINT = { columns: 48, D: 32 };
 
 interface Sizes {
   readonly t0: number;
@@ -222,13 +231,17 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     const lse = empty(gpu, [(t1 - from) * B, H]);
     const bind = { qkv: store.qkv, first: attrs.first, out: output, lse };
     const dropped = droppedBy(attrs);
-    const { form, how } = pick(gpu, t1 - from, sizes, attrs);
+    const queries = t1 - from;
+    const form = formFor(gpu, queries, D, attrs);
     const common = { B, H, scale: D ** -0.5 };
-    if (form === 'column') gpu.run('attention-forward-column', bind, { t: from, ...common }, how);
+    const params = { t1, start: from, ...common };
+    if (form === 'column')
+      gpu.run('attention-forward-column', bind, { t: from, ...common }, threads(gpu, queries, sizes));
+    else if (form === 'quad' || form === 'joint')
+      gpu.run('attention-forward-quad', bind, params, tiles(gpu, queries, sizes));
     else {
-      const params = { t1, start: from, ...common };
-      if (form === 'quad') gpu.run('attention-forward-quad', bind, params, how);
-      else gpu.run('attention-forward', { ...bind, ...dropped.bind }, { ...params, ...dropped.params }, how);
+      const how = threads(gpu, queries, sizes, dropped.consts);
+      gpu.run('attention-forward', { ...bind, ...dropped.bind }, { ...params, ...dropped.params }, how);
     }
     return { output, saved: { lse } };
   },
@@ -244,66 +257,104 @@ export const attention: Op<{ qkv: Tensor }, AttentionAttrs, { lse: Tensor }> = {
     // Earlier passes need the records even where this one's gradient is not wanted.
     const dqkv = d.qkv?.tensor ?? empty(gpu, qkv.shape, qkv.dtype);
     // forward: out, lse = softmax(q · kᵀ * scale) · v
-    const bind = { qkv: store.qkv, first, out: output, dOut: dOutput, lse, dqkv, records };
     const scale = D ** -0.5;
+    const bind = { qkv: store.qkv, out: output, dOut: dOutput, lse, dqkv, records };
     const dropped = droppedBy(attrs);
-    const keys = pick(gpu, t1 - t0, sizes, attrs, { ADD });
-    if (keys.form === 'column') {
-      gpu.run('attention-backward-column', bind, { t: t0, B, H, scale, shift, end }, keys.how);
+    const seen = { qkv: store.qkv, first, records, dqkv };
+    const plainSeen = { ...seen, ...dropped.bind };
+    const pass = { t0, t1, start: from, B, H, shift };
+    // A later pass that runs columns again has its queries see the keys that it gives them.
+    const seenTo = again ? ownEnd : end;
+    const form = formFor(gpu, t1 - t0, D, attrs);
+    if (form === 'column') {
+      const params = { t: t0, B, H, scale, shift, end };
+      gpu.run('attention-backward-column', { ...bind, first }, params, threads(gpu, 1, sizes, { ADD }));
+    } else if (form === 'joint' && t0 === 0 && qkv.dtype === 'f32') {
+      // dq is added to many times over, for which the 11 bits of f16 are too few.
+      const whole = { t1, start: from, B, H, scale, shift };
+      gpu.run('attention-records', bind, whole, threads(gpu, t1 - from, sizes, { ADD }));
+      const params = { ...whole, own: ownEnd, end: seenTo };
+      if (d.qkv) gpu.run('attention-backward-quad', seen, params, quads(gpu, t1, sizes, { ADD }));
+    } else if (form === 'joint' || form === 'quad') {
+      gpu.run(
+        'attention-dq-quad',
+        { ...bind, first },
+        { ...pass, scale },
+        tiles(gpu, t1 - from, sizes, { ADD }),
+      );
+      const params = { ...pass, end: seenTo };
+      if (d.qkv) gpu.run('attention-dkv-quad', seen, params, tiles(gpu, t1 - t0, sizes, { ADD }));
     } else {
-      // One query among many keys would be faster on its own, but not by what another kernel takes to compile.
-      const queries = pick(gpu, t1 - from, sizes, { ...attrs, form: keys.form }, { ADD });
-      const pass = { t0, t1, start: from, B, H, shift };
-      const dq = { ...pass, scale };
-      if (queries.form === 'quad') gpu.run('attention-dq-quad', bind, dq, queries.how);
-      else gpu.run('attention-dq', { ...bind, ...dropped.bind }, { ...dq, ...dropped.params }, queries.how);
-      const seen = { qkv: store.qkv, first, records, dqkv };
-      const plainSeen = { ...seen, ...dropped.bind };
-      const dkv = { ...pass, end: again ? ownEnd : end };
-      if (d.qkv && keys.form === 'quad') gpu.run('attention-dkv-quad', seen, dkv, keys.how);
-      else if (d.qkv) gpu.run('attention-dkv', plainSeen, { ...dkv, ...dropped.params }, keys.how);
-      if (d.qkv && again && end > ownEnd) {
-        // The columns that no later pass ran again are seen by later queries too.
-        const kept = pick(gpu, settled - t0, sizes, { ...attrs, form: 'plain' }, { ADD: true });
-        const later = { t0, t1: settled, start: settled - 1, B, H, shift: u32(ownEnd - settled + 1), end };
-        gpu.run('attention-dkv', plainSeen, { ...later, ...dropped.params }, kept.how);
-      }
+      const consts = { ADD, ...dropped.consts };
+      const dq = { ...pass, scale, ...dropped.params };
+      const dkv = { ...pass, end: seenTo, ...dropped.params };
+      const queries = threads(gpu, t1 - from, sizes, consts);
+      gpu.run('attention-dq', { ...bind, first, ...dropped.bind }, dq, queries);
+      if (d.qkv) gpu.run('attention-dkv', plainSeen, dkv, threads(gpu, t1 - t0, sizes, consts));
+    }
+    if (d.qkv && again && end > ownEnd) {
+      // The columns that no later pass ran again are seen by later queries too.
+      const later = { t0, t1: settled, start: settled - 1, B, H, shift: u32(ownEnd - settled + 1), end };
+      const how = threads(gpu, settled - t0, sizes, { ADD: true, ...dropped.consts });
+      gpu.run('attention-dkv', plainSeen, { ...later, ...dropped.params }, how);
     }
     if (!d.qkv) dqkv.free();
   },
 };
 
 /**
- * The form and its launch for `columns` queries (or keys) a head. The quad form wins where loads are dear, on CPU-run
- * adapters, unless there is one query a head: then its other three lanes would idle.
+ * The form for `columns` queries (or keys) a head. The quad forms win where loads are dear, on CPU-run adapters, unless there is one query a head: then its other three lanes would idle.
  */
-function pick(
+function formFor(
   gpu: Gpu,
   columns: number,
-  { B, H, D }: Sizes,
+  D: number,
   { form: asked, masks }: Pick<AttentionAttrs, 'form' | 'masks'>,
-  more: Constants = {},
-): { form: AttentionForm; how: Launch } {
-  const many = gpu.cpuRun && gpu.features.has('subgroups') ? 'quad' : 'plain';
+): AttentionForm {
+  const shared = columns >= JOINT.columns && D <= JOINT.D ? 'joint' : 'quad';
+  const many = gpu.cpuRun && gpu.features.has('subgroups') ? shared : 'plain';
   const wanted = asked ?? (columns === 1 ? 'column' : many);
-  const form = masks || D % 4 > 0 || (wanted === 'column' && columns > 1) ? 'plain' : wanted;
-  // As many lanes as the CPU's vectors have: four in SwiftShader, eight in llvmpipe.
-  const WG = gpu.swiftshader ? 4 : gpu.cpuRun ? 8 : 64;
-  if (form !== 'quad') {
-    const groups = Math.ceil((columns * B * H) / WG);
-    const consts = { D, WG, ...more, ...(masks && { DROP: true }) };
-    return { form, how: { groups, consts, unroll: D <= UNROLL_LIMIT } };
-  }
+  return masks || D % 4 > 0 || (wanted === 'column' && columns > 1) ? 'plain' : wanted;
+}
+
+/** As many lanes as the CPU's vectors have: four in SwiftShader, eight in llvmpipe. */
+function lanes(gpu: Gpu): number {
+  return gpu.swiftshader ? 4 : gpu.cpuRun ? 8 : 64;
+}
+
+/** A thread each query (or key) of a head. */
+function threads(gpu: Gpu, columns: number, { B, H, D }: Sizes, more: Constants = {}): Launch {
+  const WG = lanes(gpu);
+  const groups = Math.ceil((columns * B * H) / WG);
+  return { groups, consts: { D, WG, ...more }, unroll: D <= UNROLL_LIMIT };
+}
+
+/** A workgroup each tile of queries (or keys) of a head. */
+function tiles(gpu: Gpu, columns: number, { B, H, D }: Sizes, more: Constants = {}): Launch {
+  const WG = lanes(gpu);
   const Q = columns >= PAIRED ? 2 : 1;
   const groups = Math.ceil(columns / (WG * Q)) * B * H;
-  return { form, how: { groups, consts: { D, WG, Q, ...more }, unroll: D <= UNROLL_LIMIT } };
+  return { groups, consts: { D, WG, Q, ...more }, unroll: D <= UNROLL_LIMIT };
+}
+
+/** A quad each head of a row. */
+function quads(gpu: Gpu, columns: number, { B, H, D }: Sizes, more: Constants): Launch {
+  const WG = lanes(gpu);
+  const Q = columns >= PAIRED ? 2 : 1;
+  const groups = B * Math.ceil(H / (WG / 4));
+  return { groups, consts: { D, WG, Q, ...more }, unroll: D <= UNROLL_LIMIT };
 }
 
 /** What the plain kernels take beside the rest: keys and rate of the dropout, or something to bind where there is none. */
 function droppedBy({ masks, store }: AttentionAttrs) {
-  if (!masks) return { bind: { keys: { range: store.qkv.range } }, params: { site: 0, bound: 0, grow: 1 } };
+  const params = { site: 0, bound: 0, grow: 1 };
+  if (!masks) return { bind: { keys: { range: store.qkv.range } }, params, consts: {} };
   const { rate, keys, site } = masks;
-  return { bind: { keys }, params: { site, bound: dropBound(rate), grow: 1 / (1 - rate) } };
+  return {
+    bind: { keys },
+    params: { site, bound: dropBound(rate), grow: 1 / (1 - rate) },
+    consts: { DROP: true },
+  };
 }
 
 function check(qkv: Tensor, attrs: AttentionAttrs): Sizes {

@@ -131,6 +131,7 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
     { B: 1, T: 31, H: 1, D: 17 },
     { B: 1, T: 6, H: 1, D: 128 },
     { B: 2, T: 70, H: 1, D: 8 },
+    { B: 2, T: 101, H: 3, D: 4 },
   ],
   bench: [
     { B: 16, T: 128, H: 4, D: 32 },
@@ -169,7 +170,7 @@ export const attentionCase: OpCase<AttentionDims, AttentionCpuAttrs> = {
     attribute: 'form',
     names: (gpu, { T }) => [
       'plain',
-      ...(gpu.features.has('subgroups') ? ['quad'] : []),
+      ...(gpu.features.has('subgroups') ? ['quad', 'joint'] : []),
       ...(T === 1 ? ['column'] : []),
     ],
   },
