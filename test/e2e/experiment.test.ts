@@ -251,6 +251,11 @@ describe('--verify', () => {
     expect(stderr).toMatch(
       /^error: pretrained, seed 0 \(.*\) came out otherwise: training.peakBytes: 7, \d+\n$/,
     );
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/"commit": "[^"]*"/g, '"commit": "0123456789"'));
+    const later = await run(EXPERIMENT, into(dir, '--verify', cells[0]!.id));
+    expect(later.status).toBe(1);
+    expect(later.stderr).toContain('peakBytes: 7, ');
+    expect(later.stderr).toContain('. The record is of commit 0123456789, this is ');
   });
 });
 

@@ -153,8 +153,15 @@ export class Session {
     });
     this.#terminal.close();
     const more = found.length > SHOWN ? ` and ${found.length - SHOWN} more` : '';
+    const here = commit();
+    const elsewhere =
+      record.commit === here
+        ? ''
+        : `. The record is of commit ${record.commit}, this is ${here}, and kernels may sum in another order since; there the figures can be held to the bit`;
     if (found.length > 0)
-      throw new UserError(`${name} came out otherwise: ${found.slice(0, SHOWN).join('; ')}${more}`);
+      throw new UserError(
+        `${name} came out otherwise: ${found.slice(0, SHOWN).join('; ')}${more}${elsewhere}`,
+      );
     this.#terminal.message(`${name}: every figure but times is the same bit for bit`);
   }
 
