@@ -4,16 +4,20 @@ import { exactMatch, lastStage, samplesTo, stepTime, tokens, validations } from 
 import { classShare, controlled, forcedMatch, nodeMasses } from '../looked.ts';
 import { type Graph, MINI, search as trained } from './common.ts';
 
-/** Row for row about twice the work of MINI. Stages are as long as there, the last one longer. */
-const LARGER: Graph = {
+/** MINI with a hop more, and a stage for it. Stages are as long as there, the last one longer. */
+const DEEPER: Graph = {
+  ...MINI,
   options: {
     preset: 'prosqa-mini',
-    nodes: 16,
     hops: [4, 4],
-    maxEdges: 24,
     maxLatentStage: 4,
     stageSteps: [1000, 800, 800, 1000, 1200],
   },
+};
+
+/** Row for row about twice the work of MINI. */
+const LARGER: Graph = {
+  options: { ...DEEPER.options, nodes: 16, maxEdges: 24 },
   first: { preset: 'pointer', nodes: 16, positions: 96, stageMaxSteps: 9000 },
   minutes: 4.3,
 };
@@ -25,6 +29,14 @@ const arms: Arm[] = [
     minutes: 4.3,
     work: trained({ mode: 'coconut' }, MINI),
   },
+  ...(['coconut', 'cot', 'no-cot'] as const).map(
+    (mode): Arm => ({
+      name: `12 nodes, 4 hops: ${mode}`,
+      factors: { graph: 'deeper', mode },
+      minutes: mode === 'coconut' ? 6 : 5,
+      work: trained({ mode }, DEEPER),
+    }),
+  ),
   ...(['coconut', 'cot', 'no-cot'] as const).map(
     (mode): Arm => ({
       name: `16 nodes, 4 hops: ${mode}`,
@@ -46,9 +58,10 @@ export const search: Experiment = {
   name: 'search',
   question: 'Is what the thoughts do a breadth-first search?',
   about: `
-Which of two candidates can the root reach? Graphs of 12 nodes with the target 3 hops away are those of \`modes\`; of 16
-nodes with the target 4 hops away the same table is made, whatever it shows. Every arm starts from the model of its seed
-that follows pointers in writing, and gets the same samples as the others of its graph: 115,200 and 153,600.
+Which of two candidates can the root reach? Graphs of 12 nodes with the target 3 hops away are those of \`modes\`; with
+the target 4 hops away, of 12 nodes and of 16, the same table is made, whatever it shows. Every arm starts from the model
+of its seed that follows pointers in writing among as many nodes, and gets the same samples as the others of its graph:
+115,200 and 153,600.
 
 After k thoughts the model is made to speak, and the probability that it gives to the name of each node is the node's
 value. A breadth-first search would have its values on the *frontier*, the nodes that are one hop further than the
