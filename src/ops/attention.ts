@@ -189,8 +189,8 @@ const UNROLL_LIMIT = 64;
 const PAIRED = 64;
 
 /**
- * From so many columns on, heads of up to 32 take the joint form. Its backward needs 0.7 to 0.75 of the time of the two
- * kernels on llvmpipe and 0.8 to 0.85 in SwiftShader (B 16, T 128 and B 3, T 48, of 4 heads of 32), but with heads of 64
+ * From so many columns on, heads of up to 32 take the joint form. Its backward needs 0.69 to 0.78 of the time of the two
+ * kernels on llvmpipe and 0.83 to 0.90 in SwiftShader (B 16, T 128 and B 3, T 48, of 4 heads of 32), but with heads of 64
  * 1.2 times as much there. Shorter rows would win as much, and have another kernel to compile: two for their first pass
  * and, with thoughts, the quad form's two for the last.
  */
