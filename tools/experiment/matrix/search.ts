@@ -29,14 +29,12 @@ const arms: Arm[] = [
     minutes: 4.3,
     work: trained({ mode: 'coconut' }, MINI),
   },
-  ...(['coconut', 'cot', 'no-cot'] as const).map(
-    (mode): Arm => ({
-      name: `12 nodes, 4 hops: ${mode}`,
-      factors: { graph: 'deeper', mode },
-      minutes: mode === 'coconut' ? 6 : 5,
-      work: trained({ mode }, DEEPER),
-    }),
-  ),
+  {
+    name: '12 nodes, 4 hops: coconut',
+    factors: { graph: 'deeper', mode: 'coconut' },
+    minutes: 6,
+    work: trained({ mode: 'coconut' }, DEEPER),
+  },
   ...(['coconut', 'cot', 'no-cot'] as const).map(
     (mode): Arm => ({
       name: `16 nodes, 4 hops: ${mode}`,
@@ -59,7 +57,7 @@ export const search: Experiment = {
   question: 'Is what the thoughts do a breadth-first search?',
   about: `
 Which of two candidates can the root reach? Graphs of 12 nodes with the target 3 hops away are those of \`modes\`; with
-the target 4 hops away, of 12 nodes and of 16, the same table is made, whatever it shows. Every arm starts from the model
+the target 4 hops away, what thinks is trained on 12 nodes, and the same table is made of 16, whatever it shows. Every arm starts from the model
 of its seed that follows pointers in writing among as many nodes, and gets the same samples as the others of its graph:
 115,200 and 153,600.
 
