@@ -102,10 +102,13 @@ export class LateEmbedding {
     this.#plans = plans;
   }
 
-  /** Keeps a pass's rows, and once all are there scatters them into the tables' gradients, in the slots given first. */
+  /**
+   * Keeps a pass's rows, and once all are there scatters them into the tables' gradients, in the slots given first. Those
+   * are cleared at once: thoughts that are made of token embeddings add to them before the last pass has run backward.
+   */
   keep(at: number, dy: Tensor, wte: Slot | undefined, wpe: Slot | undefined): void {
     this.dy.put(at, dy);
-    this.#target ??= { wte, wpe };
+    this.#target ??= { wte: cleared(wte), wpe: cleared(wpe) };
     if (this.dy.complete) scatter(this.#gpu, this.dy.all, this.#plans, this.#target.wte, this.#target.wpe);
   }
 
@@ -169,8 +172,14 @@ function scatter(gpu: Gpu, dy: Tensor, plans: EmbeddingPlans, wte?: Slot, wpe?: 
     [wte, plans.ids],
     [wpe, plans.positions],
   ] as const) {
-    if (!slot) continue;
-    if (slot.beta === 0) fill(slot.tensor, 0);
-    scatterAdd(gpu, dy, plan, slot.tensor);
+    const target = cleared(slot);
+    if (target) scatterAdd(gpu, dy, plan, target.tensor);
   }
+}
+
+/** The slot as one that is added to. */
+function cleared(slot: Slot | undefined): Slot | undefined {
+  if (!slot || slot.beta === 1) return slot;
+  fill(slot.tensor, 0);
+  return { tensor: slot.tensor, beta: 1 };
 }

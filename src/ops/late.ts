@@ -1,7 +1,8 @@
 // Parameter gradients of several passes of a row, computed together. A latent column alone has as few rows as the
 // batch, and a product of so few reads and writes the whole gradient for little arithmetic; so each pass leaves its
-// rows beside those of the others, and one product takes them all when the last has run backward. Knows tensors;
-// knows the passes by their rows only, and no tape.
+// rows beside those of the others, and one product takes them all when the last has run backward. Until then nothing
+// else may write these gradients: what a first slot holds is undefined. Knows tensors; knows the passes by their rows
+// only, and no tape.
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Slot } from '../tape.ts';
 import type { DType, Tensor } from '../tensor.ts';

@@ -59,6 +59,8 @@ interface Case {
   /** Weight of the step head's loss; 0: the model has none. */
   readonly stepWeight: number;
   readonly recompute?: boolean;
+  /** The head has weights of its own. */
+  readonly ownHead?: true;
   readonly dropout?: Dropout;
   /** How activations are stored; f32 by default. With f16 the loss is scaled, and the gradients are scaled back. */
   readonly storage?: FloatType;
@@ -72,13 +74,13 @@ interface Result {
 
 /** Loss and gradients of one pass, forward and backward; everything is freed again. */
 async function run(
-  { recurrence, window, stepWeight, recompute, dropout, storage = 'f32' }: Case,
+  { recurrence, window, stepWeight, recompute, ownHead, dropout, storage = 'f32' }: Case,
   weights: ReferenceModel['weights'],
   batch: Batch,
   device = gpu,
 ): Promise<Result> {
   const before = device.pool.memory.live;
-  const config = { ...published, recurrence };
+  const config = { ...published, recurrence, ...(ownHead && { ownHead }) };
   const parameters = new Parameters(device, config, stepHeadShapes(config, stepWeight > 0 ? STEP_TOKENS : 0));
   const gradients = parameters.another();
   parameters.load(new Map([...weights].map(([name, values]) => [name, Float32Array.from(values)])));
@@ -116,10 +118,10 @@ async function run(
 }
 
 /** A random model and batch, for the reference and for the engine. */
-function problem({ recurrence, stepWeight }: Case, plan: readonly RowPlan[], seed: number) {
+function problem({ recurrence, stepWeight, ownHead }: Case, plan: readonly RowPlan[], seed: number) {
   const random = uniform(seed);
   const step_tokens = stepWeight > 0 ? STEP_TOKENS : 0;
-  const config = { ...referenceConfig({ ...published, recurrence }), step_tokens };
+  const config = { ...referenceConfig({ ...published, recurrence, ...(ownHead && { ownHead }) }), step_tokens };
   const model = randomModel(config, random);
   const asked = randomBatch(config, plan, random);
   const { steps, ...json } = asked;
@@ -186,6 +188,13 @@ describe.each(FEEDBACKS)('%s is fed back', feedback => {
           12,
         );
       }
+  });
+
+  test.each(['sequential', 'jacobi:2'] as const)('to a model with a head of its own, %s', async schedule => {
+    const row = { question: 3, latents: 3, text: 2 };
+    const plan = [row, { ...row, question: 5 }];
+    for (const window of [2, 'full'] as const)
+      await check({ recurrence: { feedback, schedule }, window, stepWeight: 0.7, ownHead: true }, plan, 13);
   });
 
   test('any schedule, any window, with and without a step head', async () => {
