@@ -183,6 +183,24 @@ describe('operations', () => {
     );
   });
 
+  it('of attention backward are the same where blocks run again, and more is done in all', () => {
+    const kept = { window: 'full', microBatch: 'all' } as const;
+    fc.assert(
+      fc.property(model, form, fc.integer({ min: 1, max: 4 }), (of, rows, B) => {
+        const [once, again] = [false, true].map(recompute =>
+          stepCost(of, rowsOf(rows, of.vocabSize, B), { ...kept, recompute }),
+        ) as [StepCost, StepCost];
+        const backward = ({ dispatches }: StepCost) =>
+          totalOf(dispatches.filter(({ kernel }) => /^attention-(d|backward)/.test(kernel)));
+        expect(backward(again).flops).toBe(backward(once).flops);
+        expect(again.dispatches.filter(({ flops, bytes }) => flops < 0 || bytes <= 0)).toEqual([]);
+        const [least, most] = [totalOf(once.dispatches), totalOf(again.dispatches)];
+        expect(most.flops).toBeGreaterThan(least.flops);
+        expect(most.bytes).toBeGreaterThan(least.bytes);
+      }),
+    );
+  });
+
   it('of a large model come to six a parameter and column', () => {
     const of = config(6, { width: 768, heads: 12, inner: 3072, vocabSize: 64, positions: 96 });
     const rows = { question: 1, latents: 0, text: 93 };

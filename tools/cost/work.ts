@@ -145,7 +145,8 @@ function attentionQueries(dispatch: DryDispatch): Work {
 function attentionKeys(dispatch: DryDispatch): Work {
   const { t1, start, B, H, D, C } = attentionSizes(dispatch);
   const t0 = dispatch.params.t ?? need(dispatch.params, 't0');
-  const shift = need(dispatch.params, 'shift');
+  // Below 0 it is there as an unsigned number, as kernels add it.
+  const shift = need(dispatch.params, 'shift') | 0;
   const end = need(dispatch.params, 'end');
   const columns = t1 - t0;
   const later = columns * (end - t1 - shift);
