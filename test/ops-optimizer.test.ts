@@ -76,7 +76,10 @@ describe('sums', () => {
     );
   });
 
-  it('down the rows add to what is there with beta 1', async () => {
+  it.each([
+    ['', gpu],
+    [', in pieces that a binding spans', narrow],
+  ])('down the rows add to what is there with beta 1%s', async (_, device) => {
     for (const [M, C] of [
       [1, 1],
       [128, 3],
@@ -86,10 +89,10 @@ describe('sums', () => {
     ] as const) {
       const data = numbers(M * C, M);
       const start = numbers(C, 5);
-      const x = upload(gpu, data, [M, C]);
-      const [y, added] = [empty(gpu, [C]), put(gpu, start)];
-      sumRows(gpu, x, { tensor: y, beta: 0 });
-      sumRows(gpu, x, { tensor: added, beta: 1 });
+      const x = upload(device, data, [M, C]);
+      const [y, added] = [empty(device, [C]), put(device, start)];
+      sumRows(device, x, { tensor: y, beta: 0 });
+      sumRows(device, x, { tensor: added, beta: 1 });
       const expected = Float64Array.from({ length: C }, (_, c) =>
         Array.from({ length: M }, (_, m) => data[m * C + c]!).reduce((a, b) => a + b, 0),
       );

@@ -69,6 +69,9 @@ export async function openGpu(adapter: GPUAdapter, options: GpuOptions): Promise
   return new Gpu(device, adapter.info, options);
 }
 
+/** Bytes of the largest buffer for reading back that is kept for the next read. */
+const STAGING_KEPT = 2 ** 24;
+
 export class Gpu {
   readonly device: GPUDevice;
   readonly info: GPUAdapterInfo;
@@ -262,7 +265,7 @@ export class Gpu {
     await this.#reached(staging.mapAsync(GPUMapMode.READ, 0, size), 'read-back');
     const bytes = staging.getMappedRange(0, size).slice(0, range.size);
     staging.unmap();
-    this.#staging.get(staging.size)?.push(staging);
+    this.#giveStaging(staging);
     await this.settle();
     return bytes;
   }
@@ -340,13 +343,21 @@ export class Gpu {
 
   /** Staging buffers are kept by size and used in turn, so that a read never waits for an earlier one. */
   #takeStaging(size: number): GPUBuffer {
-    const capacity = 2 ** Math.ceil(Math.log2(Math.max(size, 256)));
-    const waiting = this.#staging.get(capacity) ?? [];
-    this.#staging.set(capacity, waiting);
+    const rounded = 2 ** Math.ceil(Math.log2(Math.max(size, 256)));
+    const capacity = Math.min(rounded, Math.max(size, this.limits.maxBuffer));
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     return (
-      waiting.pop() ?? this.device.createBuffer({ label: `staging ${capacity} B`, size: capacity, usage })
+      this.#staging.get(capacity)?.pop() ??
+      this.device.createBuffer({ label: `staging ${capacity} B`, size: capacity, usage })
     );
+  }
+
+  /** Large ones are for checkpoints, which are rare: kept, they would be a second copy of all weights. */
+  #giveStaging(buffer: GPUBuffer): void {
+    if (buffer.size > STAGING_KEPT) return buffer.destroy();
+    const waiting = this.#staging.get(buffer.size) ?? [];
+    this.#staging.set(buffer.size, waiting);
+    waiting.push(buffer);
   }
 
   #watch<T>(label: string, kind: GPUErrorFilter, create: () => T): T {

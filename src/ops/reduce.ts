@@ -1,5 +1,5 @@
 // Sums in a fixed order: over a whole tensor, over the squares of many, and down the rows. No tape ops.
-import { pieces, rowsOf } from '../flat.ts';
+import { bindableRows, pieces, rowsOf } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Slot } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
@@ -49,13 +49,17 @@ function total(gpu: Gpu, tensors: readonly Tensor[], square: boolean, scale: num
 
 /**
  * Column sums: y[c] = sum over rows of x[m, c], added to y with beta 1. x [M, C] in any shape, y [C].
- * Blocks of rows first, then the blocks, always in row order.
+ * Blocks of rows first, then the blocks, always in row order; x over the device's binding limit in pieces.
  */
 export function sumRows(gpu: Gpu, x: Tensor, y: Slot): void {
   const C = y.tensor.size;
-  const { few, M } = fewRows(gpu, x, C);
-  sumBlocks(gpu, few, y, M, C, M);
-  if (few !== x) few.free();
+  const rows = x.size / C;
+  for (const [from, to] of pieces(gpu, rows, x.bytes / rows, bindableRows(x))) {
+    const piece = rowsOf(x, C, from, to);
+    const { few, M } = fewRows(gpu, piece, C);
+    sumBlocks(gpu, few, { tensor: y.tensor, beta: from === 0 ? y.beta : 1 }, M, C, M);
+    if (few !== piece) few.free();
+  }
 }
 
 /** The same where the sums of the left and of the right half of the columns go apart. x [M, 2C], left, right [C]. */

@@ -1,7 +1,7 @@
 // A device at work: reads in and out of order, grids and bindings at their limits, more dispatches than the uniform
 // arena holds, counts, profiler, and two devices side by side.
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { fill } from '../../src/flat.ts';
 import { foldGrid, type Gpu } from '../../src/gpu/gpu.ts';
 import { type MatmulVariant, product } from '../../src/ops/product.ts';
@@ -55,6 +55,22 @@ describe('reads', () => {
     const small = upload(gpu, Float32Array.of(5), [1]);
     expect(await read(small)).toEqual(Float32Array.of(5));
     small.free();
+    x.free();
+  });
+
+  it('go through buffers of at most the largest size, of which large ones are not kept', async () => {
+    const most = 2 ** 24 + 2 ** 20;
+    const device = await testGpu({ poison: false, limits: { maxBuffer: most } });
+    const made = vi.spyOn(device.device, 'createBuffer');
+    const x = empty(device, [most / 4]);
+    made.mockClear();
+    for (let time = 0; time < 2; time++) expect((await read(x)).length).toBe(most / 4);
+    expect(made.mock.calls.map(([{ size }]) => size)).toEqual([most, most]);
+    made.mockClear();
+    const y = x.view([most / 4]).rows(0, 64);
+    for (let time = 0; time < 2; time++) await read(y);
+    expect(made.mock.calls.map(([{ size }]) => size)).toEqual([256]);
+    made.mockRestore();
     x.free();
   });
 });

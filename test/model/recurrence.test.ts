@@ -121,7 +121,10 @@ async function run(
 function problem({ recurrence, stepWeight, ownHead }: Case, plan: readonly RowPlan[], seed: number) {
   const random = uniform(seed);
   const step_tokens = stepWeight > 0 ? STEP_TOKENS : 0;
-  const config = { ...referenceConfig({ ...published, recurrence, ...(ownHead && { ownHead }) }), step_tokens };
+  const config = {
+    ...referenceConfig({ ...published, recurrence, ...(ownHead && { ownHead }) }),
+    step_tokens,
+  };
   const model = randomModel(config, random);
   const asked = randomBatch(config, plan, random);
   const { steps, ...json } = asked;
