@@ -31,6 +31,8 @@ export interface Outcome {
   readonly sample: Sample;
   /** All that it wrote, latents not included. */
   readonly tokens: readonly number[];
+  /** How many of them the model wrote itself, none being given, and the end token if it came to one. */
+  readonly written: number;
   /** Latents, or pauses in their place. */
   readonly latents: number;
   readonly correct: boolean;
@@ -112,7 +114,6 @@ export async function answer(
   const longest = Math.max(...prompts.map(prompt => prompt.tokens.length)) + maxTokens;
   const batch = Math.min(options.batch, rowsThatFit(model.parameters.gpu, model.config, longest));
   const outcomes: Outcome[] = [];
-  let written = 0;
   for (const part of partsOf(prompts, batch)) {
     const company = control.control === 'shuffle' && part.length === 1 ? [companion(prompts, part[0]!)] : [];
     const rows = [...part.map(index => prompts[index]!), ...company];
@@ -123,18 +124,26 @@ export async function answer(
       const { sample, given, text, cut } = asks[index]!;
       const tokens = [...given, ...made.tokens[b]!];
       const latents = silentIn(prompts[index]!);
-      written += made.tokens[b]!.length + (made.ended[b] ? 1 : 0) + latents;
+      const written = made.tokens[b]!.length + (made.ended[b] ? 1 : 0);
       const correct = cut
         ? isAnswer(tokens.slice(0, text.length - 1), sample, tokenizer, scoring)
         : made.ended[b]! && isAnswer(tokens, sample, tokenizer, scoring);
       const whole = writesAll(text, sample, tokenizer);
-      outcomes[index] = { sample, tokens, latents, correct, whole, thoughts: made.thoughts[b] ?? [] };
+      outcomes[index] = {
+        sample,
+        tokens,
+        written,
+        latents,
+        correct,
+        whole,
+        thoughts: made.thoughts[b] ?? [],
+      };
     }
   }
   return {
     outcomes,
     exactMatch: outcomes.filter(outcome => outcome.correct).length / asks.length,
-    tokensPerSample: written / asks.length,
+    tokensPerSample: outcomes.reduce((sum, { written, latents }) => sum + written + latents, 0) / asks.length,
     secondsPerSample: (performance.now() - start) / 1000 / asks.length,
   };
 }
@@ -168,7 +177,10 @@ export function isAnswer(
   tokenizer: Tokenizer,
   scoring: Scoring = 'text',
 ): boolean {
-  const right = tokenizer.decode(tokenizer.encodePart('answer', answer));
+  const encoded = tokenizer.encodePart('answer', answer);
+  // Of an answer without tokens of its own nothing written can be known to be right.
+  if (encoded.includes(tokenizer.unknown)) return false;
+  const right = tokenizer.decode(encoded);
   if (scoring === 'number') {
     const said = tokenizer.decode(tokens);
     return said.includes('#') && isRight(said, right, scoring);

@@ -43,6 +43,46 @@ export function pickedSource(files: readonly File[]): Source {
   );
 }
 
+/**
+ * Files that were dropped, those in dropped folders included. Must be called while the drop is handled; throws UserError
+ * where the browser cannot read one.
+ */
+export async function droppedFiles({ items, files }: DataTransfer): Promise<File[]> {
+  const entries = [...items].map(item => item.webkitGetAsEntry()).filter(entry => entry !== null);
+  return entries.length === 0 ? [...files] : allFilesOf(entries);
+}
+
+async function allFilesOf(entries: readonly FileSystemEntry[]): Promise<File[]> {
+  return (await Promise.all(entries.map(filesOf))).flat();
+}
+
+async function filesOf(entry: FileSystemEntry): Promise<File[]> {
+  try {
+    if (entry.isFile) return [await fileOf(entry as FileSystemFileEntry)];
+    return await allFilesOf(await entriesIn(entry as FileSystemDirectoryEntry));
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${entry.name}: cannot be read; drop it again, or pick the files instead`);
+  }
+}
+
+function fileOf(entry: FileSystemFileEntry): Promise<File> {
+  return new Promise((resolve, reject) => entry.file(resolve, reject));
+}
+
+async function entriesIn(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
+  const reader = folder.createReader();
+  const entries: FileSystemEntry[] = [];
+  for (;;) {
+    const more = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
+    // Chrome gives at most 100 at once.
+    if (more.length === 0) return entries;
+    entries.push(...more);
+  }
+}
+
 function sourceOf(
   exists: (path: string) => Promise<boolean>,
   load: (path: string) => Promise<ArrayBuffer>,

@@ -6,11 +6,9 @@ import { Session } from './session.ts';
 
 const root = document.getElementById('app')!;
 const draw = (): void => render(<App session={session} state={session.state} />, root);
+const makeWorker = (): Worker =>
+  new Worker(new URL('./engine/worker.ts', import.meta.url), { type: 'module' });
 
-const session: Session = new Session(
-  lost =>
-    new EngineClient(new Worker(new URL('./engine/worker.ts', import.meta.url), { type: 'module' }), lost),
-  draw,
-);
+const session: Session = new Session(events => new EngineClient(makeWorker, events), draw);
 draw();
 session.start();

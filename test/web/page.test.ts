@@ -394,3 +394,18 @@ describe('a device that is gone', () => {
     }
   });
 });
+
+describe('a worker whose script cannot be loaded', () => {
+  it('is the trouble shown, and the next try starts another', async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const script = /worker-[^/]*\.js$/;
+    await context.route(script, route => route.abort());
+    await page.goto(site.url);
+    await page.getByText("the page's worker stopped: try again, or reload the page").waitFor();
+    await context.unroute(script);
+    await page.getByRole('button', { name: 'Try again' }).press('Enter');
+    await answered(page);
+    await context.close();
+  });
+});

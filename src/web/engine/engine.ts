@@ -9,6 +9,7 @@ import { askingOf } from '../../eval/prompting.ts';
 import { Reasoner } from '../../eval/reasoner.ts';
 import { openBytes } from '../../files.ts';
 import { adapterName, describeLimits } from '../../gpu/describe.ts';
+import { GpuOutOfMemoryError } from '../../gpu/errors.ts';
 import type { Gpu } from '../../gpu/gpu.ts';
 import { parameterCount } from '../../model/config.ts';
 import { MODEL_FILES, type ModelFiles, readModel } from '../../model/folder.ts';
@@ -60,6 +61,7 @@ export class Engine {
       this.#lost(message);
     });
     for (const [name, model] of this.#models) model.reasoner = new Reasoner(gpu, model.files, name);
+    await gpu.finish();
     return { adapter: adapterName(gpu.info), software: gpu.cpuRun, limits: describeLimits(gpu) };
   }
 
@@ -68,7 +70,12 @@ export class Engine {
     const files = await readModel(folderOf(bytes), name);
     // First, as a model that is refused must leave nothing on the device.
     const { mode, stage, curriculum } = askingOf(files.config, {}, name);
-    const reasoner = new Reasoner(this.#device(), files, name);
+    const reasoner = await this.#onDevice(async gpu => {
+      const made = new Reasoner(gpu, files, name);
+      // The device tells afterwards that something did not fit.
+      await gpu.finish();
+      return made;
+    });
     this.unload({ name });
     this.#models.set(name, { files, reasoner });
     return {
@@ -89,48 +96,60 @@ export class Engine {
     this.#models.delete(name);
   }
 
-  async ask(needs: Requests['ask']['needs']): Promise<Reply> {
-    const gpu = this.#device();
-    const reasoner = this.#model(needs.model);
-    const { sample, solvable } = needs.question;
-    const compiledBefore = gpu.compiled;
-    const begun = performance.now();
-    const samples = needs.control === 'shuffle' ? [sample, needs.other] : [sample];
-    const { outcomes } = await reasoner.evaluate(
-      samples,
-      { ...settings(reasoner, needs), thoughts: true },
-      'the question',
-    );
-    const milliseconds = performance.now() - begun;
-    const [outcome] = outcomes;
-    return {
-      columns: columnsOf(reasoner, outcome!, needs),
-      answer: answerOf(reasoner, outcome!),
-      right: solvable ? outcome!.correct : undefined,
-      written: outcome!.tokens.length + 1,
-      thoughts: outcome!.thoughts,
-      milliseconds,
-      compiled: gpu.compiled > compiledBefore,
-      memory: memoryOf(gpu),
-    };
+  ask(needs: Requests['ask']['needs']): Promise<Reply> {
+    return this.#onDevice(async gpu => {
+      const reasoner = this.#model(needs.model);
+      const { sample, solvable } = needs.question;
+      const compiledBefore = gpu.compiled;
+      const begun = performance.now();
+      const samples = needs.control === 'shuffle' ? [sample, needs.other] : [sample];
+      const { outcomes } = await reasoner.evaluate(
+        samples,
+        { ...settings(reasoner, needs), thoughts: true },
+        'the question',
+      );
+      const milliseconds = performance.now() - begun;
+      const outcome = outcomes[0]!;
+      return {
+        columns: columnsOf(reasoner, outcome, needs),
+        answer: answerOf(reasoner, outcome),
+        right: solvable ? outcome.correct : undefined,
+        written: outcome.written,
+        thoughts: outcome.thoughts,
+        milliseconds,
+        compiled: gpu.compiled > compiledBefore,
+        memory: memoryOf(gpu),
+      };
+    });
   }
 
-  async score({ samples, ...needs }: Requests['score']['needs']): Promise<Score> {
-    const gpu = this.#device();
-    const reasoner = this.#model(needs.model);
-    const begun = performance.now();
-    const { outcomes, tokensPerSample } = await reasoner.evaluate(samples, settings(reasoner, needs));
-    return {
-      right: outcomes.filter(outcome => outcome.correct).length,
-      tokens: tokensPerSample * samples.length,
-      milliseconds: performance.now() - begun,
-      memory: memoryOf(gpu),
-    };
+  score({ samples, ...needs }: Requests['score']['needs']): Promise<Score> {
+    return this.#onDevice(async gpu => {
+      const reasoner = this.#model(needs.model);
+      const begun = performance.now();
+      const { outcomes, tokensPerSample } = await reasoner.evaluate(samples, settings(reasoner, needs));
+      return {
+        right: outcomes.filter(outcome => outcome.correct).length,
+        tokens: tokensPerSample * samples.length,
+        milliseconds: performance.now() - begun,
+        memory: memoryOf(gpu),
+      };
+    });
   }
 
-  #device(): Gpu {
+  /**
+   * Does `work` on the device. One whose memory was full fails everything after it too, so another is opened in its
+   * place, with the models that were loaded; the caller gets the fault all the same.
+   */
+  async #onDevice<T>(work: (gpu: Gpu) => Promise<T>): Promise<T> {
     if (!this.#gpu) throw new UserError('there is no device: open one first');
-    return this.#gpu;
+    try {
+      return await work(this.#gpu);
+    } catch (error) {
+      if (error instanceof GpuOutOfMemoryError)
+        await this.open().catch((fault: Error) => this.#lost(fault.message));
+      throw error;
+    }
   }
 
   #model(name: string): Reasoner {

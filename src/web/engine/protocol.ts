@@ -45,7 +45,7 @@ export interface Reply {
   readonly answer: string;
   /** Undefined where no answer is the right one. */
   readonly right: boolean | undefined;
-  /** Tokens written, the end token included. */
+  /** Tokens that the model itself wrote, the end token included if it came to one. */
   readonly written: number;
   /** Of each thought: the probabilities [V] of the tokens that it would be. */
   readonly thoughts: readonly Float32Array[];

@@ -1,18 +1,19 @@
-// Models of the user's own: picked or dropped. Knows what a browser gives of files; what is in them is the engine's.
+// Models of the user's own: picked or dropped. What is in the files is the engine's to know.
 import { useState } from 'preact/hooks';
-import { OWN_MODELS } from '../session.ts';
+import { droppedFiles } from '../../platform/web-files.ts';
+import { isOwn } from '../session.ts';
 import type { PanelProps } from './props.ts';
 
 export function ModelsPanel({ session, state }: PanelProps) {
   const [over, setOver] = useState(false);
-  const own = state.models.some(model => !(OWN_MODELS as readonly string[]).includes(model.name));
+  const own = state.models.some(({ name }) => !isOwn(name));
   const take = (files: ArrayLike<File> | null): void => {
-    if (files && files.length > 0) session.loadFiles(Array.from(files));
+    session.loadFiles(Array.from(files ?? []));
   };
   const drop = (event: DragEvent): void => {
     event.preventDefault();
     setOver(false);
-    if (event.dataTransfer) filesIn(event.dataTransfer).then(take);
+    if (event.dataTransfer) session.loadFiles(droppedFiles(event.dataTransfer));
   };
   return (
     <section class="panel" aria-labelledby="models-title">
@@ -66,23 +67,4 @@ export function ModelsPanel({ session, state }: PanelProps) {
       )}
     </section>
   );
-}
-
-/** Files that were dropped, those in dropped folders included. */
-async function filesIn(transfer: DataTransfer): Promise<File[]> {
-  const entries = [...transfer.items].map(item => item.webkitGetAsEntry()).filter(entry => entry !== null);
-  if (entries.length === 0) return [...transfer.files];
-  return (await Promise.all(entries.map(filesOf))).flat();
-}
-
-async function filesOf(entry: FileSystemEntry): Promise<File[]> {
-  if (entry.isFile)
-    return [
-      await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject)),
-    ];
-  const reader = (entry as FileSystemDirectoryEntry).createReader();
-  const inside = await new Promise<FileSystemEntry[]>((resolve, reject) =>
-    reader.readEntries(resolve, reject),
-  );
-  return (await Promise.all(inside.map(filesOf))).flat();
 }
