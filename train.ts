@@ -26,9 +26,10 @@ await runMain(async () => {
   // A resumed run has the options of its checkpoint.
   const { resume } = resolved.options;
   const from = resume === null ? undefined : await newestCheckpoint(resume, files);
-  const options = from ? resumedOptions(resolved, from.trainer.options) : resolved.options;
+  const options = from ? resumedOptions(resolved, from.trainer) : resolved.options;
   const { out } = options;
   const setup = await prepare(options, files, from);
+  for (const note of setup.notes) console.log(note);
 
   const { gpu, summary, close } = await openNodeGpu(options.adapter);
   try {

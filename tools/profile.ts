@@ -28,7 +28,7 @@ await runMain(async () => {
   if ('help' in resolved) return console.log(resolved.help);
   const { resume } = resolved.options;
   const from = resume === null ? undefined : await newestCheckpoint(resume, files);
-  const options = from ? resumedOptions(resolved, from.trainer.options) : resolved.options;
+  const options = from ? resumedOptions(resolved, from.trainer) : resolved.options;
   const setup = await prepare(options, files, from);
   const mode = modeOf(options, from);
   const stage = stageOf(flags.stage, mode, options, setup, from);

@@ -1,5 +1,5 @@
-// ProsQA's graph search without its sentences, small enough to learn from scratch in minutes. Knows the text form;
-// the graphs are graph.ts's.
+// ProsQA's graph search without its sentences, small enough to be learnt in minutes by a model that follows pointers,
+// and hardly learnt from scratch (docs/log.md). Knows the text form; the graphs are graph.ts's.
 import { drawQuestion, type GraphOptions } from './graph.ts';
 import { randomFor } from './random.ts';
 import type { Sample } from './sample.ts';

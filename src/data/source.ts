@@ -25,13 +25,15 @@ const DRAWS = 1000;
 /**
  * Endless samples of a generated task. Each split has a stream of its own, and a question belongs to exactly one
  * split, by a hash of its key: independent streams alone would not keep test questions unseen where there are few
- * (40,320 pointer questions with 8 nodes, and training sees tens of thousands).
+ * (40,320 pointer questions with 8 nodes, and training sees tens of thousands). Samples that do not `fit` are drawn
+ * again.
  */
 export function generatedSource(
   name: TaskName,
   options: TaskOptions,
   seed: number,
   split: Split,
+  fits: (sample: Sample) => boolean = () => true,
 ): SampleSource {
   const task = TASKS[name];
   task.check(options);
@@ -42,7 +44,7 @@ export function generatedSource(
       for (let draw = 0; draw < DRAWS; draw++) {
         // Redraws of index i lie beyond every index that a run reaches, so that samples stay independent.
         const sample = task.sample(stream, index + draw * 2 ** 32, options);
-        if (splitOf(task.key(sample)) === split) return sample;
+        if (splitOf(task.key(sample)) === split && fits(sample)) return sample;
       }
       throw new UserError(
         `the task ${name} with ${options.nodes} nodes has too few questions to keep some for ${split}: raise the nodes`,

@@ -15,7 +15,8 @@ import type { Feed } from './generate.ts';
  * - `no-latent`: the prompt without its latents, and the answer asked for at once (evaluate.ts).
  * - `zero`: nothing is fed back; the column keeps its position.
  * - `noise`: a random vector of the same length, in a direction of its own for each sample and thought.
- * - `shuffle`: the thought of another sample, which goes on with its own.
+ * - `shuffle`: the thought of another sample: each of a batch's samples takes the next one's. Over all thoughts they move
+ *   on at every thought, so that from the second on it is one that was itself made after a stranger's.
  * - `snap`: in its place the embedding of the token that it is nearest to, under the model's own head.
  */
 export const CONTROLS = ['none', 'no-latent', 'zero', 'noise', 'shuffle', 'snap'] as const;

@@ -1,7 +1,7 @@
 // Looking inside a model that thinks: what it writes after fewer thoughts, what each thought says of the graph, what the
 // thoughts are as vectors, and what a snap to a token loses. Knows evaluation and prompts; knows no files.
 import type { Prompt } from '../data/batch.ts';
-import { promptOf } from '../data/curriculum.ts';
+import { FORMS, promptOf } from '../data/curriculum.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { Gpt } from '../model/gpt.ts';
@@ -24,7 +24,10 @@ export interface Inspection {
   readonly samples: number;
   /** Of what the model writes as it is asked; null where no sample is a graph search. */
   readonly classes: ClassCounts | null;
-  /** Made to write the rest of its reasoning after k thoughts, from none to all; empty without thoughts, as all below. */
+  /**
+   * Made to write the rest of its reasoning after k thoughts, from none to all; after all alone in a mode that never
+   * writes any; empty without thoughts, as all below.
+   */
   readonly forced: readonly Forced[];
   readonly nodes: readonly NodeShares[];
   readonly norms: ThoughtNorms | null;
@@ -82,12 +85,13 @@ export async function inspect(
     };
     return { inspection, rows: samples.map(() => ({ thinking: { states: [], words: [] }, values: [] })) };
   }
+  const stages = stagesOf(asking);
   const forced: Forced[] = [];
   const values: NodeValues[][] = samples.map(() => []);
   const snapKl: SnapLoss[] = [];
-  for (const at of stagesOf(asking)) {
+  for (const at of stages) {
     const written =
-      at === stage
+      at === stages.at(-1)
         ? whole
         : await evaluate(model, tokenizer, samples, {
             ...{ mode: 'coconut', stage: at, curriculum, batch, scoring },
@@ -126,8 +130,12 @@ export async function inspect(
   return { inspection, rows: samples.map((_, i) => ({ thinking: thinking[i]!, values: values[i]! })) };
 }
 
-/** The stages whose rows have fewer thoughts than the model's own, and its own. */
-function stagesOf({ stage, curriculum }: Asking): number[] {
+/**
+ * The stages of coconut whose rows have fewer thoughts than the model's own, and its own. A mode that writes no step from
+ * the beginning has rows of one form only: those past the last stage.
+ */
+function stagesOf({ mode, stage, curriculum }: Asking): number[] {
+  if (FORMS[mode].written === 'none') return [curriculum.maxLatentStage + 1];
   const before = Array.from({ length: Math.min(stage, curriculum.maxLatentStage) }, (_, at) => at);
   return [...before, stage];
 }

@@ -115,14 +115,16 @@ export async function worstError(
   return worst;
 }
 
-/** max |a - b| / max |b|, by which device and reference are compared; NaN counts as infinite. */
+/** max |a - b| / max |b|, by which device and reference are compared; infinite where either has NaN or infinity. */
 export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) throw new Error(`${a.length} values against ${b.length}`);
   let difference = 0;
   let largest = 0;
   for (let i = 0; i < a.length; i++) {
     const d = Math.abs(a[i]! - b[i]!);
-    difference = Math.max(difference, Number.isNaN(d) ? Infinity : d);
+    // What is no finite number on either side would be lost in the quotient.
+    if (!Number.isFinite(d)) return Infinity;
+    difference = Math.max(difference, d);
     largest = Math.max(largest, Math.abs(b[i]!));
   }
   return difference === 0 ? 0 : difference / Math.max(largest, 1e-30);

@@ -3,6 +3,7 @@
 import { collatePrompts, type Prompt } from '../data/batch.ts';
 import type { Sample } from '../data/sample.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
+import { UserError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { ModelFiles } from '../model/folder.ts';
@@ -80,6 +81,8 @@ export class Reasoner {
       ? promptOfText(question, this.tokenizer, this.config, where)
       : promptFor(question, this.tokenizer, this.config, this.asking(options), where);
     const { control = NO_CONTROL, seed = 0 } = options;
+    if (control.control === 'no-latent')
+      throw new UserError('control no-latent: needs the right answer; give the question as a sample');
     checkControl(control, prompt.latents, 1);
     const feed = controlFeed(this.model, control, [0], seed);
     const settings = { maxTokens: 64, ...options, eos, thoughts: true, feed };

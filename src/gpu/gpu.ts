@@ -354,7 +354,10 @@ export class Gpu {
 
   /** Large ones are for checkpoints, which are rare: kept, they would be a second copy of all weights. */
   #giveStaging(buffer: GPUBuffer): void {
-    if (buffer.size > STAGING_KEPT) return buffer.destroy();
+    if (buffer.size > STAGING_KEPT) {
+      buffer.destroy();
+      return;
+    }
     const waiting = this.#staging.get(buffer.size) ?? [];
     this.#staging.set(buffer.size, waiting);
     waiting.push(buffer);

@@ -3,7 +3,7 @@ import type { Mode } from '../data/curriculum.ts';
 import { UserError } from '../errors.ts';
 import type { Files } from '../files.ts';
 import type { Arm } from './arm.ts';
-import { type Checkpoint, latestCheckpoint, readCheckpoint } from './checkpoint.ts';
+import { type Checkpoint, latestCheckpoint, readCheckpoint, readTrainer } from './checkpoint.ts';
 import type { TrainOptions } from './option-table.ts';
 
 /** What --compare trains beside a coconut model, in folders below its own. */
@@ -38,11 +38,16 @@ export async function newestCheckpoint(dir: string, files: Files): Promise<Check
 /** Its folder; `flag` is what named the run, for messages. */
 export async function newestCheckpointFolder(dir: string, files: Files, flag: string): Promise<string> {
   if (!(await files.exists(dir))) throw new UserError(`${flag} ${dir}: no such folder`);
-  for (const arm of [...COMPARED.map(mode => `${dir}/${mode}`).reverse(), dir]) {
+  const first = await latestCheckpoint(files, dir);
+  if (first === undefined)
+    throw new UserError(`${flag} ${dir}: holds no checkpoint; start the run with node train.ts --out ${dir}`);
+  // A folder of that name may also hold another run.
+  if (!(await readTrainer(files, first)).options.compare) return first;
+  for (const arm of COMPARED.map(mode => `${dir}/${mode}`).reverse()) {
     const path = (await files.exists(arm)) ? await latestCheckpoint(files, arm) : undefined;
     if (path !== undefined) return path;
   }
-  throw new UserError(`${flag} ${dir}: holds no checkpoint; start the run with node train.ts --out ${dir}`);
+  return first;
 }
 
 /** Makes the folder of a new run, with an earlier run's files moved aside into it. Returns where to, if anywhere. */

@@ -34,7 +34,7 @@ import type { TextSetup } from './text-setup.ts';
 
 /** Tokens shown of each thought. */
 const TOP_TOKENS = 4;
-/** Samples that are looked into: enough for means, and a small part of the time that the evaluation takes. */
+/** Samples that are looked into, or as many as are shown: enough for means, and a small part of the time that the evaluation takes. */
 const INSPECTED = 100;
 
 export interface Finished<A extends AnyResult> {
@@ -76,7 +76,7 @@ async function answersFinished(
     ...{ ...asking, batch, seed: options.seed, scoring: options.score },
     ...{ controls: 'over all', inspect: false, halt: undefined },
   });
-  const some = test.slice(0, INSPECTED);
+  const some = test.slice(0, Math.max(INSPECTED, options.reportSamples));
   const shown = await evaluate(model, tokenizer, some, {
     ...{ ...asking, batch, scoring: options.score, thoughts: true },
   });

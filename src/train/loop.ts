@@ -8,7 +8,7 @@ import type { Gpt } from '../model/gpt.ts';
 import { read, type Tensor } from '../tensor.ts';
 import type { Arm } from './arm.ts';
 import { armModel } from './arm-model.ts';
-import { type Checkpoint, writeCheckpoint } from './checkpoint.ts';
+import { type Checkpoint, latestCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { advance, Course, nextStage, positionOf, reasoningOf } from './course.ts';
 import { matched } from './feedback-scale.ts';
 import { formatRecord, type Measure, type MetricRecord } from './metrics.ts';
@@ -102,7 +102,23 @@ export async function trainArm(
     weights: await parameters.values(),
     tokenizer: tokenizer.toJson(),
   });
+  const checkLoss = async (loss: number): Promise<void> => {
+    if (Number.isFinite(loss)) return;
+    const again = `begin again with a lower --lr${options.storage === 'f16' ? ' or with --storage f32' : ''}`;
+    const newest = await latestCheckpoint(files, plan.dir);
+    throw new UserError(
+      `the loss is ${loss} at step ${position.step}, training has diverged: ${again}, from nothing or with --init ${newest}`,
+    );
+  };
+  /** Of the last step, where nobody has read them. */
+  let unread: StepValues | undefined;
   const save = async (): Promise<void> => {
+    // A model that has diverged is not saved: --resume would take it.
+    if (unread) {
+      const [loss] = await readValues(unread);
+      unread = undefined;
+      await checkLoss(loss);
+    }
     const [m, v] = [await learner.optimizer.m.values(), await learner.optimizer.v.values()];
     const trainer = {
       arm: mode,
@@ -146,10 +162,7 @@ export async function trainArm(
       peakBytes,
       ...scaled,
     });
-    if (!Number.isFinite(loss))
-      throw new UserError(
-        `the loss is ${loss} at step ${position.step}: lower --lr, or --resume from the last checkpoint with other data${scale ? ', or train with --storage f32' : ''}`,
-      );
+    await checkLoss(loss);
     const done = shareDone(position, last, planned, accuracy(), options);
     progress.update({
       arm: mode,
@@ -169,6 +182,14 @@ export async function trainArm(
     restartClock();
   };
 
+  const beginStage = async (): Promise<void> => {
+    position = nextStage(position);
+    seen = null;
+    stepTimes.length = 0; // A step's time is that of the last stage, with all its latents.
+    if (options.resetOptimizer) await learner.optimizer.reset();
+    await log({ kind: 'stage', ...common() });
+    progress.message(`${mode}: stage ${position.stage} of ${last} begins at step ${position.step}`);
+  };
   // A run killed between an arm's last checkpoint and its evaluation comes back to an arm that has ended.
   let ended = from !== undefined && course.ends(position, accuracy());
   // Every stage's kernels are compiled before the first step: a stage that compiled its own as it begins would stop
@@ -185,7 +206,11 @@ export async function trainArm(
     await log({ kind: 'stage', ...common() });
     await tuning.prepare(rehearse);
     await save(); // From here on, a run killed at any moment can be resumed, with the kernels that it has now.
-  } else if (!ended) await rehearse();
+  } else if (!ended) {
+    await rehearse();
+    // An arm that ended with a stage, and now goes on for longer than it was to, has not begun the next one.
+    if (course.stageEnds(position, accuracy())) await beginStage();
+  }
   restartClock();
   while (!ended) {
     const { rows, lr } = course.step(position, learner.optimizer.steps);
@@ -195,8 +220,10 @@ export async function trainArm(
     position = advance(position, options.batch);
     since.tokens += values.tokens;
     since.steps++;
+    if (unread) freeValues(unread);
+    unread = undefined;
     if (position.step % options.logEvery === 0) await report(values, lr);
-    else freeValues(values);
+    else unread = values;
 
     const check = position.stageStep % options.stageCheckEvery === 0;
     if (check) {
@@ -207,14 +234,7 @@ export async function trainArm(
     }
     const validated = check ? accuracy() : null;
     ended = course.ends(position, validated);
-    if (!ended && course.stageEnds(position, validated)) {
-      position = nextStage(position);
-      seen = null;
-      stepTimes.length = 0; // A step's time is that of the last stage, with all its latents.
-      if (options.resetOptimizer) await learner.optimizer.reset();
-      await log({ kind: 'stage', ...common() });
-      progress.message(`${mode}: stage ${position.stage} of ${last} begins at step ${position.step}`);
-    }
+    if (!ended && course.stageEnds(position, validated)) await beginStage();
     if (ended || around.stopping() || position.step % options.checkpointEvery === 0) {
       await save();
       restartClock();

@@ -6,14 +6,16 @@ import { feedsBack } from './arm.ts';
 import { flagName, type OptionKey, showOption, type TrainOptions } from './option-table.ts';
 import { withPreset } from './presets.ts';
 
+/** Options of a curriculum whose stages follow one another. */
+const OF_STAGES: readonly OptionKey[] = ['stageAccuracy', 'uniformProb', 'resetOptimizer'];
+
 /** Options of what a text has not. */
 const OF_SAMPLES: readonly OptionKey[] = [
+  ...OF_STAGES,
   'latentsPerStep',
   'maxLatentStage',
-  'stageAccuracy',
   'finalAccuracy',
   'stageMaxSteps',
-  'uniformProb',
   'padLatents',
   'endMarker',
   'score',
@@ -58,9 +60,18 @@ export function checkTogether(options: TrainOptions, given: ReadonlySet<OptionKe
     if (options.data === null) refuse('--mode lm needs --data: the text that it learns');
     refuseWith('--mode lm', OF_SAMPLES, 'a text has no questions, steps and answers');
     refuseWith('--mode lm', ['bptt'], 'it feeds no thought back');
+    if (options.steps !== null)
+      refuseWith('--steps', ['stageSteps'], 'a text has one stage, which ends with the steps');
     if (options.stageSteps === 'auto' && options.steps === null && options.samples === null)
       refuse('--mode lm needs an end: give --steps, --samples, or --stage-steps as a list');
   } else refuseWith(`--mode ${options.mode}`, ['rowTokens'], 'samples decide how long their rows are');
+  if (options.mode !== 'lm') {
+    const { written, instead } = FORMS[options.mode];
+    if (written === 'all' || written === 'none')
+      refuseWith(`--mode ${options.mode}`, OF_STAGES, 'it has one stage');
+    if (instead === 'nothing')
+      refuseWith(`--mode ${options.mode}`, ['endMarker'], 'it has no latents, and no markers');
+  }
   if (options.mode !== 'icot') {
     refuseWith(`--mode ${options.mode}`, ['icotTokens'], 'only icot drops steps token by token');
   }

@@ -2,6 +2,7 @@
 // a resumed run may change; knows no file system (`readText` is given) and starts nothing.
 import { UserError } from '../errors.ts';
 import { type Json, parseJson } from '../json.ts';
+import type { TrainerState } from './checkpoint.ts';
 import { helpText, readFlags } from './flags.ts';
 import { checkTogether } from './option-checks.ts';
 import { flagName, OPTIONS, type OptionKey, showOption, type TrainOptions } from './option-table.ts';
@@ -41,13 +42,20 @@ export async function resolveOptions(
  * The options of a resumed run: those it was started with. Flags may repeat them or change what cannot change
  * the outcome (`resumable` in the table); anything else is a contradiction and a UserError.
  */
-export function resumedOptions({ options, given }: Resolved, saved: TrainOptions): TrainOptions {
+export function resumedOptions(
+  { options, given }: Resolved,
+  { options: saved, finished }: Pick<TrainerState, 'options' | 'finished'>,
+): TrainOptions {
   const merged: Record<string, Json> = { ...saved, resume: options.resume, config: options.config };
   if (options.resume !== null) merged.out = options.resume;
   for (const key of given) {
     if (key === 'resume' || key === 'config' || key === 'out') continue;
     // A cosine falls to 0 at the end, so there another end is another run.
     const ends = key === 'steps' || key === 'samples';
+    if (ends && finished.length > 0 && JSON.stringify(options[key]) !== JSON.stringify(saved[key]))
+      throw new UserError(
+        `--${flagName(key)} ${showOption(key, options[key])} contradicts --resume: the first model of this --compare has ended, and the others get what it got`,
+      );
     const free = 'resumable' in OPTIONS[key] && !(ends && saved.schedule === 'cosine');
     if (free) merged[key] = options[key];
     else if (JSON.stringify(options[key]) !== JSON.stringify(saved[key])) {

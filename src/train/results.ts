@@ -20,9 +20,9 @@ interface Trained {
   readonly lastStage: number;
   /** Seconds of training, validations included. */
   readonly trainSeconds: number;
-  /** Seconds of one optimizer step in the last stage, the median. */
+  /** Seconds of one optimizer step in the last stage, the median; 0 where too few were made to time any. */
   readonly stepSeconds: number;
-  /** Most GPU bytes held at once. */
+  /** Most GPU bytes held at once; 0 where a resumed run had no step left. */
   readonly peakBytes: number;
   readonly parameters: number;
 }
@@ -136,8 +136,8 @@ function textCells(arms: readonly TextResult[]): Cells {
       arm.loss.toFixed(4),
       significant(arm.perplexity, 4),
       arm.bitsPerByte.toFixed(4),
-      duration(arm.stepSeconds),
-      bytes(arm.peakBytes),
+      measured(arm.stepSeconds, duration),
+      measured(arm.peakBytes, bytes),
     ]),
   };
 }
@@ -165,10 +165,15 @@ function answerCells(arms: readonly ArmResult[]): Cells {
       arm.exactMatchNoLatents === null ? '–' : share(arm.exactMatchNoLatents),
       arm.tokensPerSample.toFixed(1),
       significant(arm.secondsPerSample, 2),
-      duration(arm.stepSeconds),
-      bytes(arm.peakBytes),
+      measured(arm.stepSeconds, duration),
+      measured(arm.peakBytes, bytes),
     ]),
   };
+}
+
+/** Of what is 0 only where nothing was measured. */
+function measured(value: number, said: (value: number) => string): string {
+  return value > 0 ? said(value) : '–';
 }
 
 /** The results as a Markdown table, aligned so that it reads well in a terminal too. */

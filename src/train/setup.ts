@@ -3,7 +3,7 @@
 import { type CurriculumOptions, latentsOf, longestRow, rowOf } from '../data/curriculum.ts';
 import { parseData } from '../data/formats.ts';
 import type { Sample } from '../data/sample.ts';
-import { generatedSource, holdOut, type SampleSource, shuffledSource } from '../data/source.ts';
+import { generatedSource, holdOut, type SampleSource, type Split, shuffledSource } from '../data/source.ts';
 import { TASKS } from '../data/tasks.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { WordTokenizer } from '../data/word-tokenizer.ts';
@@ -39,6 +39,8 @@ export interface SampleSetup {
   readonly most: MostReasoning;
   /** Most tokens of a single step. */
   readonly longestStep: number;
+  /** What the user should know of the data before the run begins, a line each. */
+  readonly notes: readonly string[];
 }
 
 /** What of a checkpoint a run begins with. */
@@ -53,7 +55,7 @@ export async function prepareSamples(
   files: Files,
   from?: Start,
 ): Promise<SampleSetup> {
-  const { train, valid, test, known } = await samplesOf(options, files);
+  const { train, valid, test, known, notes } = await samplesOf(options, files);
   const curriculum: CurriculumOptions = options;
   const { tokenizer, config, weights } = from
     ? await resumed(from, options, files)
@@ -62,11 +64,22 @@ export async function prepareSamples(
       : await fresh(options, files, known, curriculum);
   const most = mostReasoning(known, tokenizer);
   checkStages(options, most);
-  checkFit(options, config, tokenizer, [...known, ...valid, ...test], most);
+  const arms = armModes(options).flatMap(mode =>
+    mode === 'lm' ? [] : [{ mode, last: lastStage(mode, options, most) }],
+  );
+  const lengthOf = (sample: Sample): number =>
+    Math.max(...arms.map(({ mode, last }) => longestRow(sample, tokenizer, mode, last, options)));
+  checkLengths(options, config, [...known, ...valid, ...test], lengthOf);
+  const held = [...new Set([...valid, ...test])];
+  const strange = checkWords(options, tokenizer, known, held);
   const longestStep = greatest(known, ({ steps }) =>
     steps.reduce((most, step) => Math.max(most, tokenizer.encodePart('step', step).length), 0),
   );
-  return { train, valid, test, tokenizer, config, weights, curriculum, most, longestStep };
+  return {
+    ...{ valid, test, tokenizer, config, weights, curriculum, most, longestStep },
+    train: train(sample => lengthOf(sample) <= config.positions),
+    notes: [...notes, ...strange],
+  };
 }
 
 /** A model that others have trained, or an earlier run, as this run begins with it. */
@@ -100,26 +113,29 @@ function withRecurrence(model: OpenModel, options: TrainOptions): OpenModel {
 }
 
 interface Samples {
-  readonly train: SampleSource;
+  /** Those of a file are all there, and fit or are refused. Of a task so few do not fit that they are drawn again. */
+  readonly train: (fits: (sample: Sample) => boolean) => SampleSource;
   readonly valid: readonly Sample[];
   readonly test: readonly Sample[];
   /** All training samples of a file, or enough of a task's to know their lengths. */
   readonly known: readonly Sample[];
+  readonly notes: readonly string[];
 }
 
 async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> {
   const { seed, validSamples, evalSamples } = options;
   if (options.data === null) {
     const { task, nodes, hops, maxEdges } = options;
-    const source = (split: 'train' | 'valid' | 'test'): SampleSource =>
-      generatedSource(task, { nodes, hops, maxEdges }, seed, split);
+    const source = (split: Split, fits?: (sample: Sample) => boolean): SampleSource =>
+      generatedSource(task, { nodes, hops, maxEdges }, seed, split, fits);
     const take = (from: SampleSource, count: number): Sample[] =>
       Array.from({ length: count }, (_, i) => from.at(i));
     return {
-      train: source('train'),
+      train: fits => source('train', fits),
       valid: take(source('valid'), validSamples),
       test: take(source('test'), evalSamples),
       known: take(source('train'), ROWS_MEASURED),
+      notes: [],
     };
   }
   const all = parseData(await files.readText(options.data), options.data);
@@ -127,8 +143,14 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
     const held = parseData(await files.readText(options.valid), options.valid);
     const valid = held.slice(0, validSamples);
     // The part that validation did not see, where there is one: it chose when stages end.
-    const rest = held.length > validSamples ? held.slice(validSamples) : held;
-    return { train: shuffledSource(all, seed), valid, test: rest.slice(0, evalSamples), known: all };
+    const rest = held.slice(validSamples);
+    return {
+      train: () => shuffledSource(all, seed),
+      valid,
+      test: (rest.length > 0 ? rest : held).slice(0, evalSamples),
+      known: all,
+      notes: rest.length > 0 ? [] : [sameSamples(options.valid, held.length)],
+    };
   }
   const count = Math.min(validSamples + evalSamples, Math.floor(all.length / 5));
   if (count < 2)
@@ -136,11 +158,16 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
   const { train, valid } = holdOut(all, count, seed);
   const half = Math.max(1, Math.round((count * validSamples) / (validSamples + evalSamples)));
   return {
-    train: shuffledSource(train, seed),
+    train: () => shuffledSource(train, seed),
     valid: valid.slice(0, half),
     test: valid.slice(half),
     known: train,
+    notes: [],
   };
+}
+
+function sameSamples(path: string, count: number): string {
+  return `${path}: validation while training takes all ${count} samples, so the final evaluation is on them too and not on unseen ones; fewer --valid-samples leave it some`;
 }
 
 /** The run's own model. Arms still to come begin where the first did: at the weights of its checkpoint 0. */
@@ -208,29 +235,48 @@ function checkStages(options: TrainOptions, most: MostReasoning): void {
     );
 }
 
-/** Samples that the model cannot read are refused before anything is trained. */
-function checkFit(
+/** Samples that the model has no room for are refused before anything is trained. */
+function checkLengths(
   options: TrainOptions,
-  config: ModelConfig,
-  tokenizer: Tokenizer,
+  { positions }: ModelConfig,
   samples: readonly Sample[],
-  most: MostReasoning,
+  lengthOf: (sample: Sample) => number,
 ): void {
-  const where = options.data ?? `the task ${options.task}`;
-  const origin = options.resume ?? options.init;
-  const arms = armModes(options).flatMap(mode =>
-    mode === 'lm' ? [] : [{ mode, last: lastStage(mode, options, most) }],
-  );
   for (const sample of samples) {
-    const lengths = arms.map(({ mode, last }) => longestRow(sample, tokenizer, mode, last, options));
-    const length = Math.max(...lengths);
-    if (length > config.positions)
+    const length = lengthOf(sample);
+    if (length > positions)
       throw new UserError(
-        `${where}: a row of ${length} tokens is longer than the model's ${config.positions} positions`,
+        `${nameOf(options)}: a row of ${length} tokens is longer than the model's ${positions} positions`,
       );
-    if (origin === null || tokenizer.unknown < 0) continue;
-    const text = [sample.question, ...sample.steps, sample.answer].join(' ');
-    if (tokenizer.encode(text).includes(tokenizer.unknown))
-      throw new UserError(`${where}: ${show(text, 40)} has words that the model in ${origin} does not know`);
   }
+}
+
+/**
+ * A vocabulary that comes from elsewhere must have every word. One that is made here has those of training; what is held
+ * out may have others, of which the notes tell.
+ */
+function checkWords(
+  options: TrainOptions,
+  tokenizer: Tokenizer,
+  known: readonly Sample[],
+  held: readonly Sample[],
+): string[] {
+  if (tokenizer.unknown < 0) return [];
+  const textOf = ({ question, steps, answer }: Sample) => [question, ...steps, answer].join(' ');
+  const strange = (sample: Sample): boolean => tokenizer.encode(textOf(sample)).includes(tokenizer.unknown);
+  const origin = options.init ?? options.tokenizer;
+  const refused = origin === null ? undefined : [...known, ...held].find(strange);
+  if (refused)
+    throw new UserError(
+      `${nameOf(options)}: ${show(textOf(refused), 40)} has words that the model in ${origin} does not know`,
+    );
+  const count = held.filter(strange).length;
+  if (count === 0) return [];
+  return [
+    `${options.valid ?? options.data}: ${count} of ${held.length} samples that are held out have words that no training sample has; the model cannot read these words, nor write them`,
+  ];
+}
+
+function nameOf({ data, task }: TrainOptions): string {
+  return data ?? `the task ${task}`;
 }

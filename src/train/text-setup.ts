@@ -27,6 +27,8 @@ export interface TextSetup {
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
   readonly weights: ParameterValues;
+  /** As a SampleSetup's. */
+  readonly notes: readonly string[];
 }
 
 export interface TextParts {
@@ -44,7 +46,13 @@ export async function prepareText(options: TrainOptions, files: Files, from?: St
   const columns = rowTokens === 'auto' ? config.positions : rowTokens;
   const windows = (path: string) => windowsOf(path, columns, tokenizer, config, files);
   const held = valid === null ? undefined : await windows(valid);
-  return { ...model, text: partsOf(await windows(data!), held, tokenizer, options) };
+  const same = held && windowCount(held) <= options.validSamples;
+  const notes = same
+    ? [
+        `${valid}: validation while training takes all ${windowCount(held)} rows, so the final evaluation is on them too and not on unseen ones; fewer --valid-samples leave it some`,
+      ]
+    : [];
+  return { ...model, text: partsOf(await windows(data!), held, tokenizer, options), notes };
 }
 
 /** The text of a file in rows of so many tokens. Throws UserError where the model cannot read it, or so long a row. */

@@ -36,6 +36,18 @@ describe('generatedSource', () => {
     expect(new Set(forwards.map(sample => sample.question)).size).toBe(4);
   });
 
+  it('draws what does not fit again, and leaves all other samples as they are', () => {
+    const all = generatedSource('pointer', pointer(6, 2), 4, 'train');
+    const fits = ({ answer }: Sample): boolean => answer !== '3';
+    const some = generatedSource('pointer', pointer(6, 2), 4, 'train', fits);
+    const indices = Array.from({ length: 200 }, (_, i) => i);
+    expect(indices.some(i => !fits(all.at(i)))).toBe(true);
+    for (const i of indices) {
+      expect(fits(some.at(i))).toBe(true);
+      if (fits(all.at(i))) expect(some.at(i)).toEqual(all.at(i));
+    }
+  });
+
   it('says so where a task is too small to hold questions out, or impossible', () => {
     // Two questions for three splits.
     const faults = (['train', 'valid', 'test'] as const).flatMap(split => {

@@ -156,6 +156,18 @@ test.concurrent('a run whose --init folder was its own, moved aside since, goes 
   expect(weights(out).equals(weights(uninterrupted))).toBe(true);
 });
 
+test.concurrent('--steps goes on beyond an end that was also that of a stage', async () => {
+  const short = join(folder, 'short-stage');
+  await succeed('train.ts', [...TINY.split(' '), '--steps', '8', '--out', short]);
+  await succeed('train.ts', ['--resume', short, '--steps', '16']);
+  expect(weights(short).equals(weights(whole))).toBe(true);
+  const stages = (dir: string) =>
+    metrics(dir).flatMap(({ kind, arm, step, stage }) =>
+      kind === 'stage' && arm === 'coconut' ? [[step, stage]] : [],
+    );
+  expect(stages(short)).toEqual(stages(whole));
+});
+
 test.concurrent('--steps goes on beyond an earlier end, and other options stay what they were', async () => {
   const short = join(folder, 'short');
   await succeed('train.ts', [...TINY.split(' '), '--steps', '6', '--out', short]);

@@ -232,6 +232,17 @@ describe.concurrent('flags', () => {
     const out = join(folder, 'diverged');
     const { status, stderr } = await run('train.ts', [...TINY.split(' '), '--lr', '1e30', '--out', out]);
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^error: the loss is \S+ at step \d+: lower --lr.*\n$/);
+    expect(stderr).toMatch(
+      /^error: the loss is \S+ at step \d+, training has diverged: begin again with a lower --lr, from nothing or with --init \S+checkpoints\/\d+\n$/,
+    );
+  });
+
+  test('nor is it saved, whatever the log has seen', async () => {
+    const out = join(folder, 'spoilt');
+    const flags = TINY.replace('--log-every 1', '--log-every 100').split(' ');
+    const { status, stderr } = await run('train.ts', [...flags, '--lr', '1e30', '--out', out]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error: the loss is \S+ at step 4, training has diverged:/);
+    expect(readdirSync(join(out, 'checkpoints'))).toEqual(['0']);
   });
 });

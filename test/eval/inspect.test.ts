@@ -229,6 +229,21 @@ describe('an inspection', () => {
     expect(inspection.entropy).toHaveLength(2);
   });
 
+  it('of a mode that never writes a step speaks after all thoughts alone', async () => {
+    const asked = { ...asking, mode: 'no-curriculum', stage: 0 } as const;
+    const whole = await evaluate(model, tokenizer, samples, { ...asked, batch });
+    const { inspection, rows } = await inspect(model, tokenizer, samples, asked, whole, { batch });
+    // Its rows are those of a coconut model past its last stage.
+    const past = { ...asking, stage: 3 } as const;
+    const { inspection: expected } = await inspect(model, tokenizer, samples, past, whole, { batch });
+    expect(inspection.forced).toEqual([
+      { thoughts: 2, exactMatch: whole.exactMatch, classes: inspection.classes },
+    ]);
+    expect(inspection.nodes).toEqual(expected.nodes.filter(({ asks }) => asks === 'answer'));
+    expect(inspection.snapKl).toEqual([1, 2].map(thought => ({ thought, kl: expect.any(Number) })));
+    expect(rows.map(({ values }) => values.length)).toEqual(samples.map(() => 1));
+  });
+
   it('of a model without thoughts has the classes alone', async () => {
     const asked = { ...asking, mode: 'cot' } as const;
     const whole = await evaluate(model, tokenizer, samples, { ...asked, batch });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BpeTokenizer } from '../../src/data/bpe-tokenizer.ts';
+import { WordTokenizer } from '../../src/data/word-tokenizer.ts';
 import { isAnswer } from '../../src/eval/evaluate.ts';
 import { afterMark, isRight } from '../../src/eval/scoring.ts';
 import { gpt2Json } from '../data/gpt2.ts';
@@ -56,6 +57,14 @@ describe('isAnswer', () => {
     expect(isAnswer(tokens, sample, tokenizer, 'text')).toBe(text);
     expect(isAnswer(tokens, sample, tokenizer, 'number')).toBe(number);
   });
+});
+
+it('an answer without tokens of its own is never right', () => {
+  const tokenizer = WordTokenizer.fromWords(['yes']);
+  const written = [tokenizer.marker, tokenizer.unknown];
+  expect(isAnswer(written, { question: 'q', steps: [], answer: 'no' }, tokenizer)).toBe(false);
+  const yes = [tokenizer.marker, ...tokenizer.encode('yes')];
+  expect(isAnswer(yes, { question: 'q', steps: [], answer: 'yes' }, tokenizer)).toBe(true);
 });
 
 it('afterMark takes all where there is no mark', () => {

@@ -3,6 +3,7 @@ import { elements, parameterShapes, parseConfig } from '../../src/model/config.t
 import { readModel, writeModel } from '../../src/model/folder.ts';
 import { encodeSafetensors } from '../../src/model/safetensors.ts';
 import { stepHeadShapes } from '../../src/model/step-head.ts';
+import { newestCheckpointFolder } from '../../src/train/arms.ts';
 import {
   type Checkpoint,
   latestCheckpoint,
@@ -51,6 +52,24 @@ async function checkpoint(step: number): Promise<Checkpoint> {
     },
   };
 }
+
+describe('the newest of a run', () => {
+  const run = async (...folders: [dir: string, step: number, compare: boolean][]) => {
+    const files = memoryFiles();
+    for (const [dir, step, compare] of folders) {
+      const saved = await checkpoint(step);
+      const options = { ...saved.trainer.options, compare };
+      await writeCheckpoint(files, dir, { ...saved, trainer: { ...saved.trainer, options } });
+    }
+    return newestCheckpointFolder('run', files, '--resume');
+  };
+
+  it('is that of its last model, and of no other run in a folder of such a name', async () => {
+    expect(await run(['run', 40, true], ['run/cot', 8, true])).toBe('run/cot/checkpoints/8');
+    expect(await run(['run', 40, true])).toBe('run/checkpoints/40');
+    expect(await run(['run', 40, false], ['run/cot', 8, false])).toBe('run/checkpoints/40');
+  });
+});
 
 describe('checkpoint', () => {
   it('comes back whole and bit for bit', async () => {

@@ -4,6 +4,7 @@ import { TASKS } from '../../src/data/tasks.ts';
 import { flagName, OPTION_KEYS, OPTIONS } from '../../src/train/option-table.ts';
 import { type Resolved, resolveOptions, resumedOptions } from '../../src/train/options.ts';
 import { PRESETS } from '../../src/train/presets.ts';
+import type { AnyResult } from '../../src/train/results.ts';
 import { optionsFromJson, optionsToJson } from '../../src/train/settings.ts';
 import { userError } from './expect-error.ts';
 
@@ -173,6 +174,19 @@ describe('faults of the command line', () => {
         `${flag.split(' ')[0]} contradicts --mode pause: it feeds no thought back`,
       ],
     ),
+    ['--mode cot --uniform-prob 0.2', '--uniform-prob contradicts --mode cot: it has one stage'],
+    [
+      '--mode no-curriculum --stage-accuracy 0.5',
+      '--stage-accuracy contradicts --mode no-curriculum: it has one stage',
+    ],
+    [
+      '--mode no-thought --end-marker always',
+      '--end-marker contradicts --mode no-thought: it has no latents, and no markers',
+    ],
+    [
+      '--mode lm --data a.txt --steps 9 --stage-steps 4',
+      '--stage-steps contradicts --steps: a text has one stage, which ends with the steps',
+    ],
     ['--icot-tokens 3', '--icot-tokens contradicts --mode coconut: only icot drops steps token by token'],
     ['--mode lm --steps 9', '--mode lm needs --data: the text that it learns'],
     ['--mode lm --data a.txt', '--mode lm needs an end: give --steps, --samples, or --stage-steps as a list'],
@@ -262,7 +276,8 @@ describe('faults of the config file', () => {
 describe('a resumed run', () => {
   it('keeps its options, may change what cannot change the outcome, and refuses the rest', async () => {
     const saved = (await resolve('--preset smoke --seed 5 --out runs/a')).options;
-    const resumed = async (line: string) => resumedOptions(await resolve(`--resume runs/a ${line}`), saved);
+    const resumed = async (line: string) =>
+      resumedOptions(await resolve(`--resume runs/a ${line}`), { options: saved, finished: [] });
     expect(await resumed('')).toEqual({ ...saved, resume: 'runs/a' });
     expect(await resumed('--steps 9 --samples 99 --adapter software --seed 5 --width 32')).toEqual({
       ...saved,
@@ -273,10 +288,16 @@ describe('a resumed run', () => {
     });
     // The run's folder may have moved since, and a cosine's length is part of the run.
     const moved = await resolve('--resume runs/b --out runs/b --steps 9');
-    expect(resumedOptions(moved, saved).out).toBe('runs/b');
-    expect(await userError(() => resumedOptions(moved, { ...saved, schedule: 'cosine', steps: 50 }))).toBe(
+    expect(resumedOptions(moved, { options: saved, finished: [] }).out).toBe('runs/b');
+    const falling = { ...saved, schedule: 'cosine', steps: 50 } as const;
+    expect(await userError(() => resumedOptions(moved, { options: falling, finished: [] }))).toBe(
       '--steps 9 contradicts --resume: the run has --steps 50',
     );
+    const finished = [{}] as unknown as readonly AnyResult[];
+    expect(await userError(() => resumedOptions(moved, { options: saved, finished }))).toBe(
+      '--steps 9 contradicts --resume: the first model of this --compare has ended, and the others get what it got',
+    );
+    expect(resumedOptions(moved, { options: { ...saved, steps: 9 }, finished }).steps).toBe(9);
     expect(await userError(() => resumed('--lr 0.1'))).toBe(
       '--lr 0.1 contradicts --resume: the run has --lr 0.002',
     );

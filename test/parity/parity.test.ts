@@ -11,7 +11,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Batch } from '../../src/data/batch.ts';
 import { UserError } from '../../src/errors.ts';
-import { parseBatch } from '../../src/eval/parity.ts';
+import { parseBatch, relativeError } from '../../src/eval/parity.ts';
 import { type ModelConfig, parseConfig } from '../../src/model/config.ts';
 import { Gpt } from '../../src/model/gpt.ts';
 import { latentLoss, type Window } from '../../src/model/latent.ts';
@@ -85,6 +85,16 @@ describe('against PyTorch in float64', () => {
     expect(worst.error, worst.name).toBeLessThan(TOLERANCE);
     expect(gpu.pool.memory.live).toBe(before);
   });
+});
+
+test('what is no finite number on either side is infinitely far', () => {
+  const [one, nan] = [Float32Array.of(1, 2), Float32Array.of(1, Number.NaN)];
+  expect(relativeError(one, Float32Array.of(1, 4))).toBe(0.5);
+  for (const other of [nan, Float32Array.of(1, Number.POSITIVE_INFINITY)]) {
+    expect(relativeError(one, other)).toBe(Number.POSITIVE_INFINITY);
+    expect(relativeError(other, one)).toBe(Number.POSITIVE_INFINITY);
+    expect(relativeError(other, other)).toBe(Number.POSITIVE_INFINITY);
+  }
 });
 
 describe('windows', () => {
