@@ -30,7 +30,7 @@ export const parallel: Experiment = {
   about: `
 A thought is made of the one before it, so that n of them take n small passes one after another. \`--latents jacobi:T\`
 makes all of them at once and refines them T times, each from the thoughts of the time before (Jacobi's iteration): T
-passes, whatever n is. With T ≥ n the outcome is the sequential one, but for rounding. Models are trained with it.
+passes, whatever n is. With T ≥ n the outcome is the sequential one, bit for bit. Models are trained with it.
 
 Pointer chasing on 8 nodes with 3 and 5 hops, a thought for each hop, the whole gradient; samples, stages and everything
 else are the same for all arms.`,

@@ -56,10 +56,10 @@ export const search: Experiment = {
   name: 'search',
   question: 'Is what the thoughts do a breadth-first search?',
   about: `
-Which of two candidates can the root reach? Graphs of 12 nodes with the target 3 hops away are those of \`modes\`; with
-the target 4 hops away, what thinks is trained on 12 nodes, and the same table is made of 16, whatever it shows. Every arm starts from the model
-of its seed that follows pointers in writing among as many nodes, and gets the same samples as the others of its graph:
-115,200 and 153,600.
+Which of two candidates can the root reach? Graphs of 12 nodes with the target 3 hops away are those of \`modes\`. With
+4 hops there are two sizes: 12 nodes, with thoughts only, and 16 nodes, with thoughts, writing and neither. All have the
+same tables, whatever they show. Every arm starts from the model of its seed that follows pointers in writing among as
+many nodes, and gets the same samples as the others of its graph: 115,200 with 3 hops, 153,600 with 4.
 
 After k thoughts the model is made to speak, and the probability that it gives to the name of each node is the node's
 value. A breadth-first search would have its values on the *frontier*, the nodes that are one hop further than the

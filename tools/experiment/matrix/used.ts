@@ -35,7 +35,7 @@ export const used: Experiment = {
   question: 'Are the thoughts used?',
   about: `
 A model that thinks and is right need not be right because of its thoughts. So they are broken at evaluation: taken out
-(*no-latent*), nothing fed back (*zero*), a random vector of the same length (*noise*), the thoughts of another sample
+(*no-latent*), nothing fed back (*zero*), a random vector of the same length (*noise*), at every thought that of another sample
 (*shuffle*), the nearest token's embedding (*snap*); all of them or one alone. Where the answer survives, it did not
 need them.
 
