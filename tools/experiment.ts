@@ -29,7 +29,8 @@ a seed: a run of train.ts and evaluations of its model, in a folder of its own u
 that has the same cell. Results are written after each cell: results/NAME.json, and docs/results/NAME.md with tables and
 plots. Ctrl-C keeps what is done; the same command goes on. With nothing left to do it changes nothing.
 
-Without NAME: the experiments and how long they take.`;
+Without NAME: the experiments and how long they take on two quiet cores; on shared ones it has been two to four times
+as long.`;
 
 const program = command('experiment', 'Runs a declared experiment and keeps its results.')
   .argument(
