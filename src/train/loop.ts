@@ -214,14 +214,14 @@ export async function trainArm(
   restartClock();
   while (!ended) {
     const { rows, lr } = course.step(position, learner.optimizer.steps);
+    if (unread) freeValues(unread);
+    unread = undefined;
     gpu.pool.resetPeak();
     const values = learner.step(rows, lr, position.step);
     peakBytes = Math.max(peakBytes, gpu.pool.memory.peak);
     position = advance(position, options.batch);
     since.tokens += values.tokens;
     since.steps++;
-    if (unread) freeValues(unread);
-    unread = undefined;
     if (position.step % options.logEvery === 0) await report(values, lr);
     else unread = values;
 
