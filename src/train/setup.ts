@@ -149,7 +149,7 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
       valid,
       test: (rest.length > 0 ? rest : held).slice(0, evalSamples),
       known: all,
-      notes: rest.length > 0 ? [] : [sameSamples(options.valid, held.length)],
+      notes: rest.length > 0 ? [] : [sameSaid(options.valid, `${held.length} samples`)],
     };
   }
   const count = Math.min(validSamples + evalSamples, Math.floor(all.length / 5));
@@ -166,8 +166,9 @@ async function samplesOf(options: TrainOptions, files: Files): Promise<Samples> 
   };
 }
 
-function sameSamples(path: string, count: number): string {
-  return `${path}: validation while training takes all ${count} samples, so the final evaluation is on them too and not on unseen ones; fewer --valid-samples leave it some`;
+/** What the user is told where validation leaves nothing for the final evaluation: it then has the same. */
+export function sameSaid(path: string, all: string): string {
+  return `${path}: validation while training takes all ${all}, so the final evaluation is on them too and not on unseen ones; fewer --valid-samples leave it some`;
 }
 
 /** The run's own model. Arms still to come begin where the first did: at the weights of its checkpoint 0. */
@@ -264,11 +265,12 @@ function checkWords(
   if (tokenizer.unknown < 0) return [];
   const textOf = ({ question, steps, answer }: Sample) => [question, ...steps, answer].join(' ');
   const strange = (sample: Sample): boolean => tokenizer.encode(textOf(sample)).includes(tokenizer.unknown);
-  const origin = options.init ?? options.tokenizer;
-  const refused = origin === null ? undefined : [...known, ...held].find(strange);
+  const { init, tokenizer: given } = options;
+  const origin = init === null ? `the tokenizer ${given}` : `the model in ${init}`;
+  const refused = init === null && given === null ? undefined : [...known, ...held].find(strange);
   if (refused)
     throw new UserError(
-      `${nameOf(options)}: ${show(textOf(refused), 40)} has words that the model in ${origin} does not know`,
+      `${nameOf(options)}: ${show(textOf(refused), 40)} has words that ${origin} does not know`,
     );
   const count = held.filter(strange).length;
   if (count === 0) return [];

@@ -16,7 +16,7 @@ import { type ParameterValues, readModel, readTokenizer } from '../model/folder.
 import { armFolder } from './arms.ts';
 import { freshModel } from './fresh-model.ts';
 import type { TrainOptions } from './option-table.ts';
-import type { Start } from './setup.ts';
+import { type Start, sameSaid } from './setup.ts';
 
 /** Tokens of a row where nothing says how many. */
 const COLUMNS = 128;
@@ -46,12 +46,8 @@ export async function prepareText(options: TrainOptions, files: Files, from?: St
   const columns = rowTokens === 'auto' ? config.positions : rowTokens;
   const windows = (path: string) => windowsOf(path, columns, tokenizer, config, files);
   const held = valid === null ? undefined : await windows(valid);
-  const same = held && windowCount(held) <= options.validSamples;
-  const notes = same
-    ? [
-        `${valid}: validation while training takes all ${windowCount(held)} rows, so the final evaluation is on them too and not on unseen ones; fewer --valid-samples leave it some`,
-      ]
-    : [];
+  const rows = held && windowCount(held);
+  const notes = rows && rows <= options.validSamples ? [sameSaid(valid!, `${rows} rows`)] : [];
   return { ...model, text: partsOf(await windows(data!), held, tokenizer, options), notes };
 }
 

@@ -45,7 +45,7 @@ describe('words that training has not', () => {
 
   it('are refused where the vocabulary comes from elsewhere', async () => {
     const tokenizer = WordTokenizer.fromWords(['is', 'very', 'it']).toJson();
-    const lacks = /^a\.json: "is it so yes" has words that the model in t\.json does not know$/;
+    const lacks = /^a\.json: "is it so yes" has words that the tokenizer t\.json does not know$/;
     expect(
       await userError(() =>
         start('--data a.json --tokenizer t.json', { 'a.json': known, 't.json': tokenizer }),

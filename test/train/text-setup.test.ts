@@ -68,6 +68,11 @@ describe('a text', () => {
     expect(new Set(said(made, rows)).size).toBe(100);
     // 80 bytes are windows of ten predictions, eight of them; the first three are for validation.
     expect([made.text.valid.rows.length, made.text.test.rows.length]).toEqual([3, 5]);
+    expect(made.notes).toEqual([]);
+    const same = await text(`${SHAPE} --valid b.txt --valid-samples 8`, both);
+    expect(same.notes).toEqual([
+      expect.stringMatching(/^b\.txt: validation while training takes all 8 rows,/),
+    ]);
   });
 
   it.each([
