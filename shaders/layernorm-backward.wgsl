@@ -15,15 +15,16 @@ struct Params { M: u32, C: u32 }
 @group(0) @binding(7) var<storage, read_write> parts: array<f32>;
 @group(0) @binding(8) var<uniform> p: Params;
 
+const WG = 8u; // the lanes of the CPU's vectors are best
 const ROWS = 4u;
 const GUARD = true; // M is no multiple of ROWS
 const ADD = false; // dx is added to
 const PLUS = false; // dx is the gradient and plus
 const PARTS = true;
 
-@compute @workgroup_size(16)
+@compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
-  let part = (wid.x + wid.y * nwg.x) * 16u + lid.x;
+  let part = (wid.x + wid.y * nwg.x) * WG + lid.x;
   let row = part * ROWS;
   if (row >= p.M) { return; }
   var at: array<u32, ROWS>; // where row r starts; rows past the end repeat the last one and are not stored

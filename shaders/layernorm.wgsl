@@ -11,12 +11,13 @@ struct Params { M: u32, C: u32, eps: f32 }
 @group(0) @binding(5) var<storage, read_write> rstd: array<f32>;
 @group(0) @binding(6) var<uniform> p: Params;
 
+const WG = 8u; // the lanes of the CPU's vectors are best
 const ROWS = 4u;
 const GUARD = true; // M is no multiple of ROWS: a test a store costs SwiftShader a tenth of the time
 
-@compute @workgroup_size(16)
+@compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
-  let row = ((wid.x + wid.y * nwg.x) * 16u + lid.x) * ROWS;
+  let row = ((wid.x + wid.y * nwg.x) * WG + lid.x) * ROWS;
   if (row >= p.M) { return; }
   var at: array<u32, ROWS>; // where row r starts; rows past the end repeat the last one and are not stored
   var mu: array<f32, ROWS>;

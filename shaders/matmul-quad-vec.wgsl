@@ -8,7 +8,7 @@
 //
 // Where A is contiguous along k, lane l loads row 4i+l; along m, it loads rows 16(i/4) + 4l + i%4, four at once. The
 // columns of B lie likewise. MB, NB: loads of four along m and n a lane, MI/4 and NJ/4.
-// The rest is as matmul-quad.wgsl explains: swaps, edges, stores. Grid: two quads (tiles) a workgroup, folded.
+// The rest is as matmul-quad.wgsl explains: swaps, edges, stores. Grid: WG/4 quads (tiles) a workgroup, folded.
 enable subgroups;
 
 struct Params {
@@ -30,6 +30,7 @@ struct Params {
   cBatch: u32,
 }
 
+const WG = 8u; // a multiple of 4; the adapter's subgroup size is best
 const MI = 4u;
 const NJ = 4u;
 const MB = 1u;
@@ -64,7 +65,7 @@ fn geluSlope(x: f32) -> f32 {
   return s * (1.0 + v * (e * s) * 1.5957691216057308 * (1.0 + 0.134145 * v * v));
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(WG)
 fn main(
   @builtin(workgroup_id) wid: vec3u,
   @builtin(num_workgroups) nwg: vec3u,
@@ -75,7 +76,7 @@ fn main(
   let rowTiles = (p.M + 4u * MI - 1u) / (4u * MI);
   let columnTiles = (p.N + 4u * NJ - 1u) / (4u * NJ);
   let tiles = rowTiles * columnTiles * p.batch;
-  let asked = (wid.x + wid.y * nwg.x) * 2u + index / 4u;
+  let asked = (wid.x + wid.y * nwg.x) * (WG / 4u) + index / 4u;
   let tile = min(asked, tiles - 1u);
   let entry = tile / (rowTiles * columnTiles);
   let m0 = (tile / columnTiles % rowTiles) * 4u * MI;

@@ -16,7 +16,7 @@
 // At the edges indices are clamped: a lane beyond the last row or column computes and stores the very values that
 // the last one does. A guard a store would take a third of the time at K = 64, and most of the compile time. With
 // ADD all old values are read before the first swap, which no lane of the quad passes alone, so none is read late.
-// Grid: two quads (tiles) a workgroup, folded; a quad beyond the last tile repeats it and stores nothing,
+// Grid: WG/4 quads (tiles) a workgroup, folded; a quad beyond the last tile repeats it and stores nothing,
 // because quad operations need uniform control flow.
 enable subgroups;
 
@@ -39,6 +39,7 @@ struct Params {
   cBatch: u32,
 }
 
+const WG = 8u; // a multiple of 4; the adapter's subgroup size is best
 const MI = 4u;
 const NJ = 4u;
 const KU = 4u;
@@ -70,7 +71,7 @@ fn geluSlope(x: f32) -> f32 {
   return s * (1.0 + v * (e * s) * 1.5957691216057308 * (1.0 + 0.134145 * v * v));
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(WG)
 fn main(
   @builtin(workgroup_id) wid: vec3u,
   @builtin(num_workgroups) nwg: vec3u,
@@ -81,7 +82,7 @@ fn main(
   let rowTiles = (p.M + 4u * MI - 1u) / (4u * MI);
   let columnTiles = (p.N + 4u * NJ - 1u) / (4u * NJ);
   let tiles = rowTiles * columnTiles * p.batch;
-  let asked = (wid.x + wid.y * nwg.x) * 2u + index / 4u;
+  let asked = (wid.x + wid.y * nwg.x) * (WG / 4u) + index / 4u;
   let tile = min(asked, tiles - 1u);
   let entry = tile / (rowTiles * columnTiles);
   let m0 = (tile / columnTiles % rowTiles) * 4u * MI;

@@ -71,6 +71,7 @@ describe('sums', () => {
         examples: [
           [[1], 0],
           [[1, 4096, 4097], 1],
+          [[1_060_000], 2], // more than the least elements a thread, and no multiple of four
         ],
       },
     );

@@ -5,6 +5,7 @@ import type { Gpu, Launch } from '../gpu/gpu.ts';
 import type { Constants } from '../gpu/shader.ts';
 import type { Op } from '../tape.ts';
 import { type DType, empty, type Tensor } from '../tensor.ts';
+import { lanes } from './launch.ts';
 import { dropBound, type SiteMasks } from './masks.ts';
 import { SharedRows } from './shared-rows.ts';
 
@@ -315,11 +316,6 @@ function formFor(
   const many = gpu.cpuRun && gpu.features.has('subgroups') ? shared : 'plain';
   const wanted = asked ?? (columns === 1 ? 'column' : many);
   return masks || D % 4 > 0 || (wanted === 'column' && columns > 1) ? 'plain' : wanted;
-}
-
-/** As many lanes as the CPU's vectors have: four in SwiftShader, eight in llvmpipe. */
-function lanes(gpu: Gpu): number {
-  return gpu.swiftshader ? 4 : gpu.cpuRun ? 8 : 64;
 }
 
 /** A thread each query (or key) of a head. */

@@ -36,3 +36,11 @@ export type RowForm = 'thread' | 'workgroup';
 export function defaultRowForm(gpu: Gpu, rows: number, width: number): RowForm {
   return gpu.cpuRun && !(rows <= 8 && width >= 4096) ? 'thread' : 'workgroup';
 }
+
+/**
+ * Lanes of a workgroup that shares nothing: as many as the CPU's vectors have, four in SwiftShader and eight in
+ * llvmpipe, where larger ones leave cores without work in small dispatches; 64 on a GPU.
+ */
+export function lanes(gpu: Gpu): number {
+  return gpu.swiftshader ? 4 : gpu.cpuRun ? 8 : 64;
+}

@@ -4,7 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { Op } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
 import type { LateSums } from './late.ts';
-import { ceilDiv, defaultRowForm, expectShape, type RowForm, widthOf } from './launch.ts';
+import { ceilDiv, defaultRowForm, expectShape, lanes, type RowForm, widthOf } from './launch.ts';
 import { sumHalves } from './reduce.ts';
 
 type Inputs = { x: Tensor; gamma: Tensor; beta: Tensor };
@@ -50,8 +50,9 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
       gpu.run('layernorm-workgroup', bind, { M, C, eps }, { groups: M });
     } else {
       const ROWS = rowsPerThread(M);
-      const launch = { groups: ceilDiv(M, 16 * ROWS), consts: { ROWS, GUARD: M % ROWS !== 0 }, unroll: true };
-      gpu.run('layernorm', bind, { M, C, eps }, launch);
+      const WG = lanes(gpu);
+      const consts = { WG, ROWS, GUARD: M % ROWS !== 0 };
+      gpu.run('layernorm', bind, { M, C, eps }, { groups: ceilDiv(M, WG * ROWS), consts, unroll: true });
     }
     return { output, saved };
   },
@@ -74,9 +75,14 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
     if (form === 'workgroup') {
       gpu.run('layernorm-backward-workgroup', bind, { M, C }, { groups: blocks, consts, unroll: true });
     } else {
-      const guarded = { ...consts, GUARD: M % ROWS !== 0 };
-      const launch = { groups: ceilDiv(blocks, 16), consts: guarded, unroll: true };
-      gpu.run('layernorm-backward', bind, { M, C }, launch);
+      const WG = lanes(gpu);
+      const guarded = { ...consts, WG, GUARD: M % ROWS !== 0 };
+      gpu.run(
+        'layernorm-backward',
+        bind,
+        { M, C },
+        { groups: ceilDiv(blocks, WG), consts: guarded, unroll: true },
+      );
     }
     if (!d.x) dx.free();
     if (PARTS && attrs.late) attrs.late.keep(parts, d.gamma, d.beta);

@@ -4,6 +4,7 @@ import { bindableRows } from '../flat.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Slot } from '../tape.ts';
 import { empty, type Tensor } from '../tensor.ts';
+import { lanes } from './launch.ts';
 import { sumRows } from './reduce.ts';
 
 /** A stored matrix and whether the product reads it transposed. */
@@ -376,17 +377,18 @@ function dispatch(gpu: Gpu, name: MatmulVariant, work: Work): void {
     gpu.run('matmul-tiled', bind, params, { groups: tiles, consts, unroll: true });
     return;
   }
-  // Two tiles a workgroup.
-  const groups = Math.ceil(tiles / 2);
+  // A tile every four lanes.
+  const WG = lanes(gpu);
+  const groups = Math.ceil(tiles / (WG / 4));
   const [MI, NJ] = [rows / 4, columns / 4];
   if (kernel === 'matmul-quad') {
     // LLVM keeps few values of k at once in its registers: one at a time is a quarter faster (docs/log.md).
-    const consts = { MI, NJ, KU: gpu.swiftshader ? 4 : 1, ...epilogue };
+    const consts = { WG, MI, NJ, KU: gpu.swiftshader ? 4 : 1, ...epilogue };
     gpu.run('matmul-quad', bind, params, { groups, consts, unroll: true });
     return;
   }
   const fours = { MB: Math.floor(MI / 4), NB: NJ / 4, A_M: transposeA, B_N: !transposeB };
-  const consts = { MI, NJ, ...fours, ...epilogue };
+  const consts = { WG, MI, NJ, ...fours, ...epilogue };
   gpu.run('matmul-quad-vec', bind, params, { groups, consts, unroll: true });
 }
 

@@ -30,7 +30,7 @@ export function sumSquares(gpu: Gpu, tensors: readonly Tensor[]): Tensor {
 function total(gpu: Gpu, tensors: readonly Tensor[], square: boolean, scale: number): Tensor {
   const work = tensors.flatMap(tensor =>
     pieces(gpu, tensor.size, 4).map(([from, to]) => {
-      const items = Math.max(ITEMS, ceilDiv(to - from, PARTS));
+      const items = Math.max(ITEMS, 4 * ceilDiv(to - from, 4 * PARTS)); // the kernel takes four at a time
       return { x: rowsOf(tensor, 1, from, to), items, groups: ceilDiv(to - from, 64 * items) };
     }),
   );
@@ -39,7 +39,7 @@ function total(gpu: Gpu, tensors: readonly Tensor[], square: boolean, scale: num
   let start = 0;
   for (const { x, items, groups } of work) {
     const params = { count: x.size, items, start, threads: 64 * groups };
-    gpu.run('partial-sums', { x, parts }, params, { groups, consts: { SQUARE: square } });
+    gpu.run('partial-sums', { x, parts }, params, { groups, consts: { SQUARE: square }, unroll: true });
     start += 64 * groups;
   }
   const result = sum(gpu, parts, scale);
