@@ -16,11 +16,13 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> v: array<vec4f>;
 @group(0) @binding(6) var<uniform> p: Params;
 
+const GUARD = true; // workgroups may hang over
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
   let i = (wid.x + wid.y * nwg.x) * 64u + lid.x;
   let factor = clip[1];
-  if (factor == 0.0 || 4u * i >= p.count) { return; }
+  if (factor == 0.0 || (GUARD && 4u * i >= p.count)) { return; }
   let rate = p.lr / state[3];
   let rootCorrection = 1.0 / sqrt(state[4]);
   let g = factor * grad[i];

@@ -4,6 +4,8 @@ struct Params { size: u32, bits: u32 }
 @group(0) @binding(0) var<storage, read_write> y: array<u32>;
 @group(0) @binding(1) var<uniform> p: Params;
 
+const GUARD = true; // workgroups may hang over
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
   let group = wid.x + wid.y * nwg.x;
@@ -11,6 +13,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   // @unroll
   for (var k = 0u; k < 4u; k++) {
     let i = first + k * 64u;
-    if (i < p.size) { y[i] = p.bits; }
+    if (!GUARD || i < p.size) { y[i] = p.bits; }
   }
 }

@@ -7,6 +7,7 @@ struct Params { count: u32 }
 @group(0) @binding(2) var<uniform> p: Params;
 
 const ITEMS = 4u;
+const GUARD = true; // workgroups may hang over
 
 // Beyond +-10 the function is x or 0 to the last bit, and exp(-2u) at -10 is 9e37, still finite.
 fn exponent(value: f32) -> f32 {
@@ -27,7 +28,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   // @unroll
   for (var k = 0u; k < ITEMS; k++) {
     let i = first + k * 64u;
-    if (i < p.count) {
+    if (!GUARD || i < p.count) {
       y[i] = xHeld[k] / (1.0 + exp(exponent(xHeld[k])));
     }
   }

@@ -1,12 +1,14 @@
-// Multiply by a number that is on the device: y[i] = factor[0] * x[i] (+ y[i] with beta 1) for i < count.
+// Multiply by a number that is on the device: y[i] = factor[0] * x[i] (+ y[i] with ADD) for i < count.
 // x, y [count], factor [1]; grid: a thread ITEMS elements, 64 apart (loads first: see add.wgsl).
-struct Params { count: u32, beta: u32 }
+struct Params { count: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> factor: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<uniform> p: Params;
 
 const ITEMS = 4u;
+const GUARD = true; // workgroups may hang over
+const ADD = false; // y is added to
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
@@ -22,9 +24,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   // @unroll
   for (var k = 0u; k < ITEMS; k++) {
     let i = first + k * 64u;
-    if (i < p.count) {
+    if (!GUARD || i < p.count) {
       var value = times * xHeld[k];
-      if (p.beta != 0u) { value += y[i]; }
+      if (ADD) { value += y[i]; }
       y[i] = value;
     }
   }

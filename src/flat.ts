@@ -1,6 +1,7 @@
 // Tensors as flat ranges: elementwise kernels over tensors that may exceed what one binding can span, filling and
 // copying. Knows tensors and grids; knows no op.
-import type { Gpu } from './gpu/gpu.ts';
+import type { Gpu, Launch } from './gpu/gpu.ts';
+import type { Constants } from './gpu/shader.ts';
 import { empty, type Tensor } from './tensor.ts';
 
 /** Elements that one workgroup of a flat kernel (fill, copy, add, gelu, …) takes: 64 threads, four each. */
@@ -32,7 +33,7 @@ export function rowsOf(tensor: Tensor, width: number, from: number, to: number):
 /**
  * Runs an elementwise kernel over tensors of one size, bound in pieces where they exceed the binding limit.
  * `params(start, count)` gives the parameters of the piece that starts at element `start`; `whole` are tensors
- * that every piece binds entire.
+ * that every piece binds entire, `consts` the kernel's constants but `GUARD`.
  */
 export function runFlat(
   gpu: Gpu,
@@ -40,6 +41,7 @@ export function runFlat(
   flat: Readonly<Record<string, Tensor>>,
   params: (start: number, count: number) => Record<string, number>,
   whole: Readonly<Record<string, Tensor>> = {},
+  consts: Constants = {},
 ): void {
   const tensors = Object.entries(flat);
   const size = tensors[0]![1].size;
@@ -48,9 +50,19 @@ export function runFlat(
       throw new Error(`${kernel}: ${name} has shape [${tensor.shape}], expected ${size} elements`);
   for (const [from, to] of pieces(gpu, size, 4, bindableRows(...Object.values(flat)))) {
     const bound = Object.fromEntries(tensors.map(([name, tensor]) => [name, rowsOf(tensor, 1, from, to)]));
-    const groups = Math.ceil((to - from) / FLAT_GROUP);
-    gpu.run(kernel, { ...bound, ...whole }, params(from, to - from), { groups, unroll: true });
+    gpu.run(kernel, { ...bound, ...whole }, params(from, to - from), flatLaunch(gpu, to - from, consts));
   }
+}
+
+/**
+ * A grid of flat kernels for `count` elements, and their constants. Without `GUARD` no element is tested: for whole
+ * workgroups that no fold of the grid leaves over, and on SwiftShader, where a test costs as much as a load; llvmpipe
+ * is slower without.
+ */
+function flatLaunch(gpu: Gpu, count: number, consts: Constants = {}): Launch {
+  const groups = Math.ceil(count / FLAT_GROUP);
+  const whole = count % FLAT_GROUP === 0 && groups <= gpu.limits.maxGroups;
+  return { groups, consts: { ...consts, GUARD: !(whole && gpu.swiftshader) }, unroll: true };
 }
 
 /** Sets every element of an f32 tensor to `value`, whatever the tensor held; of one of f16 to 0. */
@@ -70,8 +82,7 @@ function clear(y: Tensor): void {
   const words = Math.floor(size / 2);
   for (const [from, to] of words > 0 ? pieces(gpu, words, 4) : []) {
     const bytes = { ...range, offset: range.offset + 4 * from, size: 4 * (to - from) };
-    const groups = Math.ceil((to - from) / FLAT_GROUP);
-    gpu.run('fill', { y: { range: bytes } }, { size: to - from, bits: 0 }, { groups, unroll: true });
+    gpu.run('fill', { y: { range: bytes } }, { size: to - from, bits: 0 }, flatLaunch(gpu, to - from));
   }
   if (size % 2 === 0) return;
   const zero = empty(gpu, [1]);
@@ -82,7 +93,7 @@ function clear(y: Tensor): void {
 
 /** y = x, or y += x with `beta` 1; same number of elements, of f32 or f16 each. */
 export function copy(x: Tensor, y: Tensor, beta: 0 | 1 = 0): void {
-  runFlat(y.gpu, 'copy', { x, y }, (_, count) => ({ count, xStart: 0, yStart: 0, beta }));
+  runFlat(y.gpu, 'copy', { x, y }, (_, count) => ({ count, xStart: 0, yStart: 0 }), {}, { ADD: beta === 1 });
 }
 
 /** The same for `count` elements from `xStart` of x and `yStart` of y. Both must fit in a binding. */
@@ -94,10 +105,5 @@ export function copyRange(
   count: number,
   beta: 0 | 1 = 0,
 ): void {
-  y.gpu.run(
-    'copy',
-    { x, y },
-    { count, xStart, yStart, beta },
-    { groups: Math.ceil(count / FLAT_GROUP), unroll: true },
-  );
+  y.gpu.run('copy', { x, y }, { count, xStart, yStart }, flatLaunch(y.gpu, count, { ADD: beta === 1 }));
 }

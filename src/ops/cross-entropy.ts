@@ -68,7 +68,7 @@ export const crossEntropy: Op<Inputs, CrossEntropyAttrs, Saved> = {
     const flat = { x: saved.dlogits, y: tensor };
     const rest = attrs.scale / keptScale(tensor, attrs.scale);
     const factor = rest === 1 ? dOutput : sum(gpu, dOutput, rest);
-    runFlat(gpu, 'scale', flat, (_, count) => ({ count, beta }), { factor });
+    runFlat(gpu, 'scale', flat, (_, count) => ({ count }), { factor }, { ADD: beta === 1 });
     if (factor !== dOutput) factor.free();
   },
 };

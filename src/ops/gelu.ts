@@ -20,6 +20,13 @@ export const gelu: Op<Inputs, undefined> = {
   backward(gpu, { inputs }, dOutput, d) {
     if (!d.x) return;
     const { tensor, beta } = d.x;
-    runFlat(gpu, 'gelu-backward', { x: inputs.x, dy: dOutput, dx: tensor }, (_, count) => ({ count, beta }));
+    runFlat(
+      gpu,
+      'gelu-backward',
+      { x: inputs.x, dy: dOutput, dx: tensor },
+      (_, count) => ({ count }),
+      {},
+      { ADD: beta === 1 },
+    );
   },
 };

@@ -18,7 +18,7 @@ export const scale: Op<Inputs, ScaleAttrs> = {
   forward(gpu, { x }, { factor }) {
     expectSize('scale', 'factor', factor, 1);
     const output = empty(gpu, x.shape, x.dtype);
-    runFlat(gpu, 'scale', { x, y: output }, (_, count) => ({ count, beta: 0 }), { factor });
+    runFlat(gpu, 'scale', { x, y: output }, (_, count) => ({ count }), { factor });
     return { output, saved: {} };
   },
 
@@ -26,6 +26,13 @@ export const scale: Op<Inputs, ScaleAttrs> = {
   backward(gpu, { attrs: { factor } }, dOutput, d) {
     if (!d.x) return;
     const { tensor, beta } = d.x;
-    runFlat(gpu, 'scale', { x: dOutput, y: tensor }, (_, count) => ({ count, beta }), { factor });
+    runFlat(
+      gpu,
+      'scale',
+      { x: dOutput, y: tensor },
+      (_, count) => ({ count }),
+      { factor },
+      { ADD: beta === 1 },
+    );
   },
 };

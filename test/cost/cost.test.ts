@@ -243,8 +243,9 @@ describe('bytes of a dispatch', () => {
   });
 
   it('of what is added to are read and written', () => {
-    const copy = (beta: number) => workOf(dispatch({ kernel: 'copy', params: { count: 10, beta } })).bytes;
-    expect([copy(0), copy(1)]).toEqual([80, 120]);
+    const copy = (ADD: boolean) =>
+      workOf(dispatch({ kernel: 'copy', params: { count: 10 }, consts: { ADD } })).bytes;
+    expect([copy(false), copy(true)]).toEqual([80, 120]);
     const bound = { x: 400, y: 40 };
     const sum = (beta: number) => workOf(dispatch({ kernel: 'sum-rows', params: { beta }, bound })).bytes;
     expect([sum(0), sum(1)]).toEqual([440, 480]);
