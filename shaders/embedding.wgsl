@@ -16,6 +16,9 @@ struct Params { M: u32, C: u32, vStart: u32, vEnd: u32, row0: u32, fed: u32, mas
 @group(0) @binding(7) var<uniform> p: Params;
 
 const COLS = 4u;
+const FED = true; // fed is not 0
+const FIRST = true; // vStart is 0
+const GUARD = true; // C is no multiple of COLS
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_id) lid: vec3u) {
@@ -26,22 +29,23 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let first = (thread % threadsPerRow) * COLS;
   let id = ids[p.row0 + m];
   let held = id >= p.vStart && id < p.vEnd;
-  if (p.vStart > 0u && !held) { return; }
-  var thinks = m < p.fed;
-  if (thinks && p.masked != 0u) { thinks = mask[m] != 0u; }
+  if (!FIRST && !held) { return; }
+  var thinks = FED && m < p.fed;
+  if (FED && p.masked != 0u && thinks) { thinks = mask[m] != 0u; }
   let token = select(0u, id - p.vStart, held) * p.C;
   let position = positions[p.row0 + m] * p.C;
+  let thought = select(0u, m, thinks) * p.C;
   // @unroll
   for (var k = 0u; k < COLS; k++) {
-    let c = min(first + k, p.C - 1u);
-    var value = 0.0;
-    if (held) { value = wte[token + c]; }
-    if (p.vStart == 0u) {
+    var c = first + k;
+    if (GUARD) { c = min(c, p.C - 1u); }
+    var value = select(0.0, wte[token + c], held);
+    if (FIRST) {
       value += wpe[position + c];
-      if (thinks) { value += hidden[m * p.C + c]; } // a branch, not a product: what is masked out may be NaN
+      if (FED) { value += select(0.0, hidden[thought + c], thinks); } // no product: what is masked out may be NaN
     } else {
       value += y[m * p.C + c];
     }
-    if (first + k < p.C) { y[m * p.C + c] = value; }
+    if (!GUARD || first + k < p.C) { y[m * p.C + c] = value; }
   }
 }

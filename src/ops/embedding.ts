@@ -145,7 +145,8 @@ export const embedding: Op<Inputs, EmbeddingAttrs> = {
       // What is not given still needs a buffer to bind.
       const bind = { ...tables, ids, positions, hidden: hidden ?? wpe, mask: mask ?? ids, y: output };
       const params = { M, C, vStart, vEnd, row0, fed, masked: mask ? 1 : 0 };
-      gpu.run('embedding', bind, params, { groups, unroll: true });
+      const consts = { FED: hidden !== undefined, FIRST: vStart === 0, GUARD: C % COLS !== 0 };
+      gpu.run('embedding', bind, params, { groups, consts, unroll: true });
     }
     return { output, saved: {} };
   },
