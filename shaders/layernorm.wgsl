@@ -13,6 +13,7 @@ struct Params { M: u32, C: u32, eps: f32 }
 
 const WG = 8u; // the lanes of the CPU's vectors are best
 const ROWS = 4u;
+const STEP = 1u; // columns a round of the loops, of which C is a multiple
 const GUARD = true; // M is no multiple of ROWS: a test a store costs SwiftShader a tenth of the time
 
 @compute @workgroup_size(WG)
@@ -28,14 +29,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     mu[r] = 0.0;
     spread[r] = 0.0;
   }
-  for (var c = 0u; c < p.C; c++) {
-    let share = 1.0 / f32(c + 1u);
+  for (var c0 = 0u; c0 < p.C; c0 += STEP) {
     // @unroll
-    for (var r = 0u; r < ROWS; r++) {
-      let value = x[at[r] + c];
-      let before = value - mu[r];
-      mu[r] += before * share;
-      spread[r] += before * (value - mu[r]);
+    for (var c = 0u; c < STEP; c++) {
+      let share = 1.0 / f32(c0 + c + 1u);
+      // @unroll
+      for (var r = 0u; r < ROWS; r++) {
+        let value = x[at[r] + c0 + c];
+        let before = value - mu[r];
+        mu[r] += before * share;
+        spread[r] += before * (value - mu[r]);
+      }
     }
   }
   // @unroll
@@ -46,12 +50,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
       rstd[row + r] = spread[r];
     }
   }
-  for (var c = 0u; c < p.C; c++) {
-    let g = gamma[c];
-    let b = beta[c];
+  for (var c0 = 0u; c0 < p.C; c0 += STEP) {
     // @unroll
-    for (var r = 0u; r < ROWS; r++) {
-      if (!GUARD || row + r < p.M) { y[at[r] + c] = (x[at[r] + c] - mu[r]) * spread[r] * g + b; }
+    for (var c = 0u; c < STEP; c++) {
+      let g = gamma[c0 + c];
+      let b = beta[c0 + c];
+      // @unroll
+      for (var r = 0u; r < ROWS; r++) {
+        let i = at[r] + c0 + c;
+        if (!GUARD || row + r < p.M) { y[i] = (x[i] - mu[r]) * spread[r] * g + b; }
+      }
     }
   }
 }

@@ -25,6 +25,12 @@ type Saved = { mean: Tensor; rstd: Tensor };
 /** Rows a thread takes: several share loads of gamma and beta, but few rows must still fill the cores. */
 const rowsPerThread = (M: number): number => (M >= 256 ? 4 : 1);
 
+/** Columns that a round of the forward loops takes: several a round save time on SwiftShader only. */
+function columnsPerRound(gpu: Gpu, rows: number, C: number): number {
+  const several = rows === 1 ? 4 : 2;
+  return gpu.swiftshader && C % several === 0 ? several : 1;
+}
+
 /** Rows whose part of the gradients of gamma and beta is one sum. */
 const rowsPerBlock = (M: number, form: RowForm): number => (form === 'workgroup' ? 4 : rowsPerThread(M));
 
@@ -51,7 +57,7 @@ export const layernorm: Op<Inputs, LayernormAttrs, Saved> = {
     } else {
       const ROWS = rowsPerThread(M);
       const WG = lanes(gpu);
-      const consts = { WG, ROWS, GUARD: M % ROWS !== 0 };
+      const consts = { WG, ROWS, STEP: columnsPerRound(gpu, ROWS, C), GUARD: M % ROWS !== 0 };
       gpu.run('layernorm', bind, { M, C, eps }, { groups: ceilDiv(M, WG * ROWS), consts, unroll: true });
     }
     return { output, saved };
