@@ -1,7 +1,7 @@
 // Elementwise sum: y[i] = a[i] + b[i] for i < count.
 // a, b, y [count]; grid: a thread ITEMS elements, 64 apart.
 // Loads come first, clamped instead of guarded: on a CPU-run adapter that is three times as fast as a loop of ifs.
-// A test costs SwiftShader as much as a load, taken or not: constants leave out those that no element needs.
+// A branch costs SwiftShader what it holds even where it is not taken: constants leave out what no element needs.
 struct Params { count: u32 }
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;

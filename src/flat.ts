@@ -55,9 +55,8 @@ export function runFlat(
 }
 
 /**
- * A grid of flat kernels for `count` elements, and their constants. Without `GUARD` no element is tested: for whole
- * workgroups that no fold of the grid leaves over, and on SwiftShader, where a test costs as much as a load; llvmpipe
- * is slower without.
+ * A grid of flat kernels for `count` elements, and their constants. Without `GUARD` no element is tested, which needs
+ * full workgroups of which no fold of the grid leaves any over. SwiftShader is faster so, llvmpipe slower (docs/log.md).
  */
 function flatLaunch(gpu: Gpu, count: number, consts: Constants = {}): Launch {
   const groups = Math.ceil(count / FLAT_GROUP);

@@ -26,6 +26,12 @@ def open_device(choice):
     return torch.device("cuda" if cuda else "cpu")
 
 
+def close_processes():
+    """Once all are done: a process that exits with gloo's threads still running can be aborted by them."""
+    if WORLD > 1:
+        dist.destroy_process_group()
+
+
 class Share:
     """What the first process has, for all. Objects travel over gloo, which needs no GPU."""
 

@@ -27,7 +27,7 @@ except ImportError as error:
 from adamw import AdamW
 from files import Fault, Tensors, moment_names, read_json, write_checkpoint
 from model import Batch, Gpt2
-from processes import RANK, WORLD, Share, find_fully_shard, open_device, parallel, whole
+from processes import RANK, WORLD, Share, close_processes, find_fully_shard, open_device, parallel, whole
 from rows import Rows
 
 
@@ -190,6 +190,7 @@ def main():
         device = open_device(flags.device)
         torch.backends.cuda.matmul.allow_tf32 = flags.tf32
         train(flags, Share(), rows, device, fully_shard)
+        close_processes()
     except Fault as fault:
         if RANK == 0 and str(fault):
             print(f"error: {fault}", file=sys.stderr)
