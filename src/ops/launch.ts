@@ -38,7 +38,7 @@ export function defaultRowForm(gpu: Gpu, rows: number, width: number): RowForm {
 }
 
 /**
- * Lanes of a workgroup that shares nothing: as many as the CPU's vectors have, four in SwiftShader and eight in
+ * Lanes of a workgroup without barriers: as many as the CPU's vectors have, four in SwiftShader and eight in
  * llvmpipe, where larger ones leave cores without work in small dispatches; 64 on a GPU.
  */
 export function lanes(gpu: Gpu): number {
